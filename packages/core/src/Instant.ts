@@ -1,0 +1,71 @@
+/**
+ * Instants as text: ISO 8601 in UTC with exactly three decimals, so that text order is time order.
+ *
+ * `2025-03-01T12:00:00.000Z` is the only spelling in events, states and snapshots; `parse` reads the wider set a person
+ * or another system writes.
+ */
+import { Result, Schema } from "effect"
+
+const stored = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
+
+export const Instant = Schema.String.check(
+  Schema.makeFilter((text) => stored.test(text) && isCanonical(text), {
+    expected: "an instant such as 2025-03-01T12:00:00.000Z"
+  })
+)
+export type Instant = typeof Instant.Type
+
+/** The text is no instant; nothing was read or written for it. */
+export class InvalidInstant extends Schema.TaggedError<InvalidInstant>()("InvalidInstant", {
+  text: Schema.String
+}) {
+  override get message(): string {
+    return `"${this.text.slice(0, 60)}" is not an instant: write one like 2025-03-01T12:00:00Z or 2025-03-01T13:00:00.000+01:00`
+  }
+}
+
+/** Milliseconds since 1970 as an instant. Total for the years 0000 to 9999. */
+export const fromEpochMillis = (millis: number): Instant => new Date(millis).toISOString()
+
+export const toEpochMillis = (instant: Instant): number => Date.parse(instant)
+
+const accepted =
+  /^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s?(Z|[+-]\d{2}(?::?\d{2})?)?$/
+
+/**
+ * Reads ISO 8601: a date, or a date and time; a blank may stand for the `T`, slashes for the hyphens.
+ *
+ * **Details**
+ *
+ * A time without offset is UTC. Finer than a millisecond is cut off. Nothing impossible is rolled over: 30 February,
+ * 24:00 and second 60 are refused.
+ */
+export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
+  const match = accepted.exec(text)
+  if (match === null) return Result.fail(new InvalidInstant({ text }))
+  const [, year = "", month = "", day = "", hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] = match
+  const local = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(0, 3).padEnd(3, "0")}Z`
+  if (!isCanonical(local)) return Result.fail(new InvalidInstant({ text }))
+  const offset = offsetMinutes(zone)
+  if (offset === undefined) return Result.fail(new InvalidInstant({ text }))
+  if (offset === 0) return Result.succeed(local)
+  const millis = Date.parse(local) - offset * 60_000
+  return isExpressible(millis) ? Result.succeed(fromEpochMillis(millis)) : Result.fail(new InvalidInstant({ text }))
+}
+
+/** Whether the milliseconds have a four-digit year, the only kind whose text order is time order. */
+const isExpressible = (millis: number): boolean => millis >= Date.parse("0000-01-01") && millis <= Date.parse("9999-12-31T23:59:59.999Z")
+
+/** JavaScript rolls 30 February over to March; a text that survives the round trip names a day that exists. */
+const isCanonical = (text: string): boolean => {
+  const millis = Date.parse(text)
+  return !Number.isNaN(millis) && fromEpochMillis(millis) === text
+}
+
+const offsetMinutes = (zone: string): number | undefined => {
+  if (zone === "Z") return 0
+  const hours = Number(zone.slice(1, 3))
+  const minutes = Number(zone.slice(3).replace(":", "") || "0")
+  if (hours > 14 || minutes > 59) return undefined
+  return (zone.startsWith("-") ? -1 : 1) * (hours * 60 + minutes)
+}
