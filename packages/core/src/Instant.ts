@@ -24,7 +24,7 @@ export class InvalidInstant extends Schema.TaggedError<InvalidInstant>()("Invali
   }
 }
 
-/** Milliseconds since 1970 as an instant. Total for the years 0000 to 9999. */
+/** Milliseconds since 1970 as an instant. Total for the years 0001 to 9999. */
 export const fromEpochMillis = (millis: number): Instant => new Date(millis).toISOString()
 
 export const toEpochMillis = (instant: Instant): number => Date.parse(instant)
@@ -43,7 +43,8 @@ const accepted =
 export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
   const match = accepted.exec(text)
   if (match === null) return Result.fail(new InvalidInstant({ text }))
-  const [, year = "", month = "", day = "", hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] = match
+  const [, year = "", month = "", day = "", hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] =
+    match
   const local = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(0, 3).padEnd(3, "0")}Z`
   if (!isCanonical(local)) return Result.fail(new InvalidInstant({ text }))
   const offset = offsetMinutes(zone)
@@ -53,13 +54,14 @@ export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
   return isExpressible(millis) ? Result.succeed(fromEpochMillis(millis)) : Result.fail(new InvalidInstant({ text }))
 }
 
-/** Whether the milliseconds have a four-digit year, the only kind whose text order is time order. */
-const isExpressible = (millis: number): boolean => millis >= Date.parse("0000-01-01") && millis <= Date.parse("9999-12-31T23:59:59.999Z")
+/** Whether the year is 0001 to 9999: four digits, so that text order is time order, and one that Postgres knows. */
+const isExpressible = (millis: number): boolean =>
+  millis >= Date.parse("0001-01-01") && millis <= Date.parse("9999-12-31T23:59:59.999Z")
 
 /** JavaScript rolls 30 February over to March; a text that survives the round trip names a day that exists. */
 const isCanonical = (text: string): boolean => {
   const millis = Date.parse(text)
-  return !Number.isNaN(millis) && fromEpochMillis(millis) === text
+  return !Number.isNaN(millis) && isExpressible(millis) && fromEpochMillis(millis) === text
 }
 
 const offsetMinutes = (zone: string): number | undefined => {

@@ -1,0 +1,1 @@
+export * as PgliteStore from "./PgliteStore.ts"

@@ -1,0 +1,22 @@
+/** Array parameters with their type named: the client cannot infer one from an array that holds nothing but nulls. */
+import { PgTypes } from "@effect/sql-pg"
+import { Result } from "effect"
+
+/** A `text[]` parameter. */
+export const texts = (values: ReadonlyArray<string | null>) => arrayOf(values, PgTypes.OID.text)
+
+/** An `int[]` parameter. */
+export const ints = (values: ReadonlyArray<number>) => arrayOf(values, PgTypes.OID.int4)
+
+/** A `bool[]` parameter. */
+export const bools = (values: ReadonlyArray<boolean>) => arrayOf(values, PgTypes.OID.bool)
+
+/** A `timestamptz[]` parameter, from instants. */
+export const instants = (values: ReadonlyArray<string | null>) =>
+  arrayOf(
+    values.map((instant) => (instant === null ? null : new Date(instant))),
+    PgTypes.OID.timestamptz
+  )
+
+const arrayOf = (values: ReadonlyArray<unknown>, elementOid: number) =>
+  Result.getOrThrow(PgTypes.array(values, elementOid))

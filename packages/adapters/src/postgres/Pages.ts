@@ -1,0 +1,18 @@
+/** A query read page by page, by the key of the last row: constant memory, and no cursor held open. */
+import { Array, Effect, Option, Stream } from "effect"
+
+/** All rows, in the order of the pages. A page shorter than `batchSize` is the last. */
+export const pages = <Row, Key, E>(options: {
+  /** The key before every other. */
+  readonly first: Key
+  readonly batchSize: number
+  /** At most `batchSize` rows after a key, in order. */
+  readonly page: (after: Key) => Effect.Effect<ReadonlyArray<Row>, E>
+  readonly next: (last: Row) => Key
+}): Stream.Stream<Row, E> =>
+  Stream.paginate(options.first, (after) =>
+    Effect.map(options.page(after), (rows) => {
+      const last = rows.length < options.batchSize ? Option.none<Row>() : Array.last(rows)
+      return [rows, Option.map(last, options.next)] as const
+    })
+  )

@@ -1,0 +1,281 @@
+/** Events in PostgreSQL: appended by one statement, many executions at a time, each whole or not at all. */
+import { Commit, type Json, Partition, type WorkflowEvent, WorkflowEventModel } from "@refold/core"
+import type { EventMetadata } from "@refold/core"
+import { Array, Effect, Layer, Option, Order, Result, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import type { Fragment } from "effect/sql/Statement"
+import { bools, instants, ints, texts } from "./Arrays.ts"
+import { pages } from "./Pages.ts"
+import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
+import { sqlState, toStoreError } from "./SqlFailure.ts"
+
+/** A row of the table; the client's types: `Date` for an instant, `bigint` for a `bigint`, parsed JSON. */
+interface EventRow {
+  readonly tenant: string
+  readonly execution_id: string
+  readonly position: number
+  readonly event_id: string
+  readonly event_name: string
+  readonly event_type: string
+  readonly from_state: string
+  readonly to_state: string
+  readonly user_id: string | null
+  readonly payload: Json.Json
+  /** SQL's null and JSON's null both arrive as `null`. */
+  readonly has_payload: boolean
+  readonly schema_version: number
+  readonly created_at: Date
+  readonly recorded_at: Date
+  readonly metadata: EventMetadata
+  readonly partition: number
+  readonly offset: bigint
+}
+
+const toEvent = (row: EventRow): WorkflowEvent => {
+  const event = {
+    event_id: row.event_id,
+    tenant: row.tenant,
+    execution_id: row.execution_id,
+    position: row.position,
+    event_name: row.event_name,
+    event_type: row.event_type,
+    from_state: row.from_state,
+    to_state: row.to_state,
+    schema_version: row.schema_version,
+    created_at: row.created_at.toISOString(),
+    recorded_at: row.recorded_at.toISOString(),
+    partition: row.partition,
+    offset: Number(row.offset),
+    metadata: row.metadata
+  }
+  if (row.user_id === null) return row.has_payload ? { ...event, payload: row.payload } : event
+  return row.has_payload ? { ...event, user_id: row.user_id, payload: row.payload } : { ...event, user_id: row.user_id }
+}
+
+/**
+ * Waits for the commits under way in a partition, or in all: they may have been stamped before now and not be visible
+ * yet. A read-only session cannot wait; there the answer for the last instants is provisional.
+ */
+export const awaitWriters = (sql: SqlClient.SqlClient, partitions: Fragment, partition?: number) =>
+  sql`select from ${partitions} where ${partition === undefined ? sql`true` : sql`partition = ${partition}`} for share`.pipe(
+    Effect.catchIf(
+      (error) => sqlState(error) === "25006",
+      () => Effect.void
+    ),
+    Effect.asVoid
+  )
+
+const defaultBatchSize = 1000
+
+export const layer = (options: SchemaOptions) =>
+  Layer.effect(
+    WorkflowEventModel,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const partitionCount = yield* checkSchema(options)
+      const { events, executions, partitions } = tables(sql, options)
+      const columns =
+        sql.literal(`tenant, execution_id, position, event_id, event_name, event_type, from_state, to_state,
+        user_id, payload, payload is not null as has_payload, schema_version, created_at, recorded_at, metadata,
+        partition, "offset"`)
+
+      const append = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) => {
+        const partitionOf = commits.map((commit) => Partition.of(commit.tenant, commit.executionId, partitionCount))
+        const rows = commits.flatMap((commit, commitPlace) =>
+          eventsOf(commit).map((event, place) => ({
+            event,
+            commitPlace: commitPlace + 1,
+            place: place + 1,
+            idempotencyKey: place === 0 ? (commit.idempotencyKey ?? null) : null
+          }))
+        )
+        return sql<StampedRow>`
+          with commit as (
+            select * from unnest(
+              ${texts(commits.map((commit) => commit.tenant))},
+              ${texts(commits.map((commit) => commit.executionId))},
+              ${ints(partitionOf)},
+              ${ints(commits.map((commit) => commit.expectedPosition))},
+              ${texts(commits.map((commit) => commit.workflow.name))},
+              ${ints(commits.map((commit) => commit.workflow.version))},
+              ${texts(commits.map((commit) => Array.lastNonEmpty(eventsOf(commit)).to_state))},
+              ${bools(commits.map((commit) => commit.isComplete))},
+              ${ints(commits.map((commit) => commit.events.length))},
+              ${instants(commits.map((commit) => Array.headNonEmpty(eventsOf(commit)).created_at ?? null))},
+              ${instants(commits.map((commit) => Array.lastNonEmpty(eventsOf(commit)).created_at ?? null))}
+            ) with ordinality as c (tenant, execution_id, partition, expected, workflow_name, workflow_version,
+              current_state, is_complete, event_count, first_created_at, last_created_at, place)
+          ), locked as (
+            select partition from ${partitions} where partition = any (${ints(partitionOf)}) order by partition for update
+          ), stamp as (
+            select date_trunc('milliseconds', clock_timestamp()) as now, count(*) as locked_count from locked
+          ), started as (
+            insert into ${executions} (tenant, execution_id, partition, workflow_name, workflow_version, current_state,
+              position, is_complete, started_at, updated_at)
+            select c.tenant, c.execution_id, c.partition, c.workflow_name, c.workflow_version, c.current_state,
+              c.event_count, c.is_complete, coalesce(c.first_created_at, stamp.now),
+              coalesce(c.last_created_at, stamp.now)
+              from commit c, stamp where c.expected = 0
+            on conflict do nothing
+            returning tenant, execution_id, updated_at
+          ), moved as (
+            update ${executions} e
+               set position = e.position + c.event_count, current_state = c.current_state, is_complete = c.is_complete,
+                   updated_at = coalesce(c.last_created_at, greatest(stamp.now, e.updated_at))
+              from commit c, stamp
+             where c.expected > 0 and e.tenant = c.tenant and e.execution_id = c.execution_id and e.position = c.expected
+               and (c.first_created_at is null or c.first_created_at >= e.updated_at)
+            returning e.tenant, e.execution_id, e.updated_at
+          ), written as (
+            select c.*, w.updated_at, sum(c.event_count) over (partition by c.partition order by c.place) - c.event_count as before
+              from commit c join (table started union all table moved) w using (tenant, execution_id)
+          ), numbered as (
+            update ${partitions} p set last_offset = p.last_offset + n.event_count
+              from (select partition, sum(event_count) as event_count from written group by partition) n
+             where p.partition = n.partition
+            returning p.partition, p.last_offset - n.event_count as base
+          )
+          insert into ${events} (tenant, execution_id, position, event_id, event_name, event_type, from_state, to_state,
+            user_id, payload, schema_version, created_at, recorded_at, metadata, idempotency_key, partition, "offset")
+          select w.tenant, w.execution_id, w.expected + e.place, e.event_id, e.event_name, e.event_type, e.from_state,
+            e.to_state, e.user_id, e.payload::json, e.schema_version, coalesce(e.created_at, w.updated_at),
+            case when e.created_at is null then w.updated_at else stamp.now end, e.metadata::json, e.idempotency_key,
+            w.partition, n.base + w.before + e.place
+            from unnest(
+              ${ints(rows.map((row) => row.commitPlace))},
+              ${ints(rows.map((row) => row.place))},
+              ${texts(rows.map(({ event }) => event.event_id))},
+              ${texts(rows.map(({ event }) => event.event_name))},
+              ${texts(rows.map(({ event }) => event.event_type))},
+              ${texts(rows.map(({ event }) => event.from_state))},
+              ${texts(rows.map(({ event }) => event.to_state))},
+              ${texts(rows.map(({ event }) => event.user_id ?? null))},
+              ${texts(rows.map(({ event }) => (event.payload === undefined ? null : JSON.stringify(event.payload))))},
+              ${ints(rows.map(({ event }) => event.schema_version))},
+              ${instants(rows.map(({ event }) => event.created_at ?? null))},
+              ${texts(rows.map(({ event }) => JSON.stringify(event.metadata)))},
+              ${texts(rows.map((row) => row.idempotencyKey))}
+            ) as e (commit_place, place, event_id, event_name, event_type, from_state, to_state, user_id, payload,
+              schema_version, created_at, metadata, idempotency_key)
+            join written w on w.place = e.commit_place
+            join numbered n on n.partition = w.partition
+            cross join stamp
+          returning tenant, execution_id, position, created_at, recorded_at, partition, "offset"
+        `
+      }
+
+      /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */
+      const explain = Effect.fnUntraced(function* (refused: ReadonlyArray<Commit.Commit>) {
+        const found = yield* sql<{ tenant: string; execution_id: string; position: number; updated_at: Date }>`
+          select e.tenant, e.execution_id, e.position, e.updated_at
+            from unnest(${texts(refused.map((commit) => commit.tenant))}, ${texts(refused.map((commit) => commit.executionId))})
+              as c (tenant, execution_id)
+            join ${executions} e using (tenant, execution_id)
+        `
+        const headers = new Map(found.map((row) => [keyOf(row.tenant, row.execution_id), row]))
+        return (commit: Commit.Commit): Commit.CommitRefused => {
+          const { executionId, expectedPosition, tenant } = commit
+          const header = headers.get(keyOf(tenant, executionId))
+          const actual = header?.position ?? 0
+          const reversed =
+            actual === expectedPosition ? Commit.findTimeReversal(commit, header?.updated_at.toISOString()) : undefined
+          return reversed ?? new Commit.PositionConflict({ tenant, executionId, expected: expectedPosition, actual })
+        }
+      })
+
+      const commit = Effect.fnUntraced(
+        function* (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
+          // A commit that goes back in time by itself is not sent at all.
+          const reversals = commits.map((each) => Commit.findTimeReversal(each, undefined))
+          const sent = commits.filter((_, place) => reversals[place] === undefined)
+          const rows = Array.isReadonlyArrayNonEmpty(sent) ? yield* append(sent) : []
+          const stamped = Array.groupBy(rows, (row) => keyOf(row.tenant, row.execution_id))
+          const refused = sent.filter((each) => stamped[keyOf(each.tenant, each.executionId)] === undefined)
+          const why = yield* explain(refused)
+          return commits.map((each, place): Result.Result<Commit.Committed, Commit.CommitRefused> => {
+            const written = stamped[keyOf(each.tenant, each.executionId)]
+            return written === undefined
+              ? Result.fail(reversals[place] ?? why(each))
+              : Result.succeed({ events: recorded(each, written) })
+          })
+        },
+        Effect.mapError(toStoreError("Appending events"))
+      )
+
+      const read: WorkflowEventModel["Service"]["read"] = ({ after = 0, executionId, tenant, to, until, ...rest }) => {
+        const batchSize = rest.batchSize ?? defaultBatchSize
+        const page = (last: number) => sql<EventRow>`
+          select ${columns} from ${events}
+           where tenant = ${tenant} and execution_id = ${executionId} and position > ${last}
+             ${to === undefined ? sql`` : sql`and position <= ${to}`}
+             ${until === undefined ? sql`` : sql`and created_at <= ${until}::timestamptz`}
+           order by position limit ${batchSize}`
+        const found = pages({ first: after, batchSize, page, next: (row) => row.position })
+        const settled =
+          until === undefined
+            ? found
+            : Stream.unwrap(
+                Effect.as(awaitWriters(sql, partitions, Partition.of(tenant, executionId, partitionCount)), found)
+              )
+        return settled.pipe(Stream.map(toEvent), Stream.mapError(toStoreError("Reading events")))
+      }
+
+      return WorkflowEventModel.of({
+        partitionCount,
+        commit,
+        read,
+        readTenant: ({ batchSize = defaultBatchSize, tenant }) =>
+          pages({
+            first: { executionId: "", position: 0 },
+            batchSize,
+            page: (last) => sql<EventRow>`
+              select ${columns} from ${events}
+               where tenant = ${tenant} and (execution_id, position) > (${last.executionId}, ${last.position})
+               order by execution_id, position limit ${batchSize}`,
+            next: (row) => ({ executionId: row.execution_id, position: row.position })
+          }).pipe(Stream.map(toEvent), Stream.mapError(toStoreError("Reading events"))),
+        readFeed: ({ after, limit, partition }) =>
+          sql<EventRow>`
+            select ${columns} from ${events} where partition = ${partition} and "offset" > ${after}
+             order by "offset" limit ${limit}`.pipe(
+            Effect.map((rows) => rows.map(toEvent)),
+            Effect.mapError(toStoreError("Reading the feed"))
+          ),
+        findByIdempotencyKey: ({ executionId, idempotencyKey, tenant }) =>
+          sql<EventRow>`
+            select ${columns} from ${events}
+             where tenant = ${tenant} and execution_id = ${executionId} and idempotency_key = ${idempotencyKey}`.pipe(
+            Effect.map((rows) => Option.map(Array.head(rows), toEvent)),
+            Effect.mapError(toStoreError("Finding an idempotency key"))
+          )
+      })
+    })
+  )
+
+/** The events of either kind, as one. */
+const eventsOf = (commit: Commit.Commit): Array.NonEmptyReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> =>
+  commit.events
+
+/** What the store added to an event. */
+type StampedRow = Pick<
+  EventRow,
+  "tenant" | "execution_id" | "position" | "created_at" | "recorded_at" | "partition" | "offset"
+>
+
+/** The events of a commit with their stamps, which arrive in any order. */
+const recorded = (commit: Commit.Commit, stamps: Array.NonEmptyReadonlyArray<StampedRow>) =>
+  Array.zipWith(eventsOf(commit), Array.sort(stamps, byPosition), (event, stamp): WorkflowEvent => ({
+    ...event,
+    tenant: stamp.tenant,
+    execution_id: stamp.execution_id,
+    position: stamp.position,
+    created_at: stamp.created_at.toISOString(),
+    recorded_at: stamp.recorded_at.toISOString(),
+    partition: stamp.partition,
+    offset: Number(stamp.offset)
+  }))
+
+const byPosition = Order.mapInput(Order.Number, (row: StampedRow) => row.position)
+
+/** NUL stands in neither part. */
+const keyOf = (tenant: string, executionId: string): string => `${tenant}\0${executionId}`

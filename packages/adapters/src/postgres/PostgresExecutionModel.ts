@@ -1,0 +1,109 @@
+/** Headers in PostgreSQL. */
+import { type ExecutionHeader, WorkflowExecutionModel } from "@refold/core"
+import { Array, Effect, Layer, Option, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { texts } from "./Arrays.ts"
+import { pages } from "./Pages.ts"
+import { awaitWriters } from "./PostgresEventModel.ts"
+import { type SchemaOptions, tables } from "./PostgresSchema.ts"
+import { toStoreError } from "./SqlFailure.ts"
+
+interface HeaderRow {
+  readonly tenant: string
+  readonly execution_id: string
+  readonly workflow_name: string
+  readonly workflow_version: number
+  readonly current_state: string
+  readonly position: number
+  readonly is_complete: boolean
+  readonly started_at: Date
+  readonly updated_at: Date
+}
+
+const toHeader = (row: HeaderRow): ExecutionHeader => ({
+  tenant: row.tenant,
+  executionId: row.execution_id,
+  workflow: { name: row.workflow_name, version: row.workflow_version },
+  currentState: row.current_state,
+  position: row.position,
+  isComplete: row.is_complete,
+  startedAt: row.started_at.toISOString(),
+  updatedAt: row.updated_at.toISOString()
+})
+
+const defaultBatchSize = 1000
+
+export const layer = (options: SchemaOptions) =>
+  Layer.effect(
+    WorkflowExecutionModel,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const { events, executions, partitions } = tables(sql, options)
+      const columns = sql.literal(
+        "tenant, execution_id, workflow_name, workflow_version, current_state, position, is_complete, started_at, updated_at"
+      )
+
+      const list: WorkflowExecutionModel["Service"]["list"] = ({
+        asOf,
+        batchSize = defaultBatchSize,
+        state,
+        tenant
+      }) => {
+        const inState = state === undefined ? sql`` : sql`and current_state = ${state}`
+        const now = (after: string) => sql<HeaderRow>`
+          select ${columns} from ${executions}
+           where tenant = ${tenant} and execution_id > ${after} ${inState} order by execution_id limit ${batchSize}`
+        // Nothing follows completion, so only an execution's last event can be the one that completed it.
+        const past = (after: string) => sql<HeaderRow>`
+          select * from (
+            select e.tenant, e.execution_id, e.workflow_name, e.workflow_version, last.to_state as current_state,
+                   last.position, e.is_complete and last.position = e.position as is_complete, e.started_at,
+                   last.created_at as updated_at
+              from ${executions} e
+              cross join lateral (
+                select to_state, position, created_at from ${events}
+                 where tenant = e.tenant and execution_id = e.execution_id and created_at <= ${asOf ?? ""}::timestamptz
+                 order by position desc limit 1
+              ) last
+             where e.tenant = ${tenant} and e.execution_id > ${after} and e.started_at <= ${asOf ?? ""}::timestamptz
+          ) as header
+          where true ${inState} order by execution_id limit ${batchSize}`
+        const found = pages({
+          first: "",
+          batchSize,
+          page: asOf === undefined ? now : past,
+          next: (row) => row.execution_id
+        })
+        const settled = asOf === undefined ? found : Stream.unwrap(Effect.as(awaitWriters(sql, partitions), found))
+        return settled.pipe(Stream.map(toHeader), Stream.mapError(toStoreError("Listing executions")))
+      }
+
+      return WorkflowExecutionModel.of({
+        find: ({ executionId, tenant }) =>
+          sql<HeaderRow>`
+            select ${columns} from ${executions} where tenant = ${tenant} and execution_id = ${executionId}`.pipe(
+            Effect.map((rows) => Option.map(Array.head(rows), toHeader)),
+            Effect.mapError(toStoreError("Finding an execution"))
+          ),
+        findMany: ({ executionIds, tenant }) =>
+          sql<HeaderRow>`
+            select ${columns} from ${executions}
+             where tenant = ${tenant} and execution_id = any (${texts(executionIds)})`.pipe(
+            Effect.map((rows) => rows.map(toHeader)),
+            Effect.mapError(toStoreError("Finding executions"))
+          ),
+        list,
+        // Jumps from tenant to tenant along the key, however many executions each has.
+        tenants: sql<{ tenant: string }>`
+          with recursive each as (
+            (select tenant from ${executions} order by tenant limit 1)
+            union all
+            select (select e.tenant from ${executions} e where e.tenant > each.tenant order by e.tenant limit 1)
+              from each where each.tenant is not null
+          ) select tenant from each where tenant is not null`.pipe(
+          Effect.map((rows) => rows.map((row) => row.tenant)),
+          Effect.mapError(toStoreError("Listing tenants"))
+        )
+      })
+    })
+  )

@@ -1,0 +1,185 @@
+/** The schema of a store: migrations, forward only, and the check that they were applied. */
+import { Partition, StoreError } from "@refold/core"
+import { Effect } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
+import { sqlState, toStoreError } from "./SqlFailure.ts"
+
+export interface SchemaOptions {
+  /** Schema that holds the tables; one namespace each. `refold` by default. */
+  readonly schema?: string
+}
+
+/** Names of the tables within their schema, as they stand in a statement. */
+export interface Tables {
+  readonly events: Fragment
+  readonly executions: Fragment
+  readonly snapshots: Fragment
+  readonly partitions: Fragment
+}
+
+export const defaultSchema = "refold"
+
+export const tables = (sql: SqlClient.SqlClient, options: SchemaOptions): Tables => {
+  const named = (table: string) => sql`${sql(`${options.schema ?? defaultSchema}.${table}`)}`
+  return {
+    events: named("events"),
+    executions: named("executions"),
+    snapshots: named("snapshots"),
+    partitions: named("partitions")
+  }
+}
+
+/**
+ * Creates the schema, or brings an older one up to date. Safe to run again, and from several processes at once.
+ *
+ * **Details**
+ *
+ * `partitionCount` holds for a new namespace alone: an existing one keeps the count it was made with. Returns the names
+ * of the migrations that were applied.
+ */
+export const migrate = Effect.fn("PostgresStore.migrate")(function* (
+  options: SchemaOptions & { readonly partitionCount?: number } = {}
+) {
+  const sql = yield* SqlClient.SqlClient
+  const schema = options.schema ?? defaultSchema
+  const statements = [initial(sql, schema, options.partitionCount ?? Partition.defaultCount)]
+  const applied = yield* sql`create schema if not exists ${sql(schema)}`.pipe(
+    // Two first migrations at once: one of them may lose the race to the catalogue, after which the schema is there.
+    Effect.retry({ times: 3, while: (error) => sqlState(error) === "23505" || sqlState(error) === "42P06" }),
+    Effect.andThen(
+      Migrator.make({})({
+        table: `${schema}.migrations`,
+        loader: Migrator.fromRecord(
+          Object.fromEntries(
+            statements.map((each, place) => [
+              migrationNames[place] ?? "",
+              Effect.forEach(each, (statement) => statement, { discard: true })
+            ])
+          )
+        )
+      })
+    ),
+    Effect.catchTags({
+      SqlError: (error) => Effect.fail(toStoreError("Migrating the schema")(error)),
+      MigrationError: (error) => Effect.fail(migrationFailure(error))
+    })
+  )
+  return applied.map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
+})
+
+/** The migrations, in order; a released one never changes. */
+const migrationNames: ReadonlyArray<string> = ["0001_initial"]
+
+const migrationFailure = (error: Migrator.MigrationError): StoreError =>
+  new StoreError({
+    operation: "Migrating the schema",
+    reason: "Refused",
+    isRetryable: false,
+    detail: error.message,
+    cause: error
+  })
+
+/** Fails unless the schema is of exactly this version; answers with the count of partitions of the namespace. */
+export const checkSchema = Effect.fnUntraced(function* (options: SchemaOptions) {
+  const sql = yield* SqlClient.SqlClient
+  const operation = "Opening the store"
+  const wrong = (reason: StoreError["reason"]) => new StoreError({ operation, reason, isRetryable: false })
+  const version = yield* sql<{ version: number | null }>`
+    select max(migration_id) as version from ${sql(`${options.schema ?? defaultSchema}.migrations`)}
+  `.pipe(Effect.mapError(toStoreError(operation)))
+  const applied = version[0]?.version ?? 0
+  if (applied < migrationNames.length) return yield* wrong(applied === 0 ? "SchemaMissing" : "SchemaOlder")
+  if (applied > migrationNames.length) return yield* wrong("SchemaNewer")
+  const counted = yield* sql<{ count: number }>`
+    select count(*)::int as count from ${tables(sql, options).partitions}
+  `.pipe(Effect.mapError(toStoreError(operation)))
+  return counted[0]?.count ?? 0
+})
+
+/**
+ * Every key begins with `tenant`, but for the feed, which runs across the tenants of a partition. Text is compared by
+ * byte, so that order is the same on every machine. `json` keeps what was written: no key moves, no number is rounded.
+ */
+const initial = (
+  sql: SqlClient.SqlClient,
+  schema: string,
+  partitionCount: number
+): ReadonlyArray<Effect.Effect<unknown, SqlError>> => {
+  const { events, executions, partitions, snapshots } = tables(sql, { schema })
+  const refuseChange = sql(`${schema}.refuse_change`)
+  return [
+    sql`create table ${partitions} (
+      partition int primary key,
+      last_offset bigint not null default 0
+    ) with (fillfactor = 20)`,
+    sql`insert into ${partitions} (partition) select generate_series(0, ${partitionCount}::int - 1)`,
+    sql`create table ${executions} (
+      tenant text collate "C" not null,
+      execution_id text collate "C" not null,
+      partition int not null references ${partitions},
+      workflow_name text not null,
+      workflow_version int not null,
+      current_state text collate "C" not null,
+      position int not null check (position > 0),
+      is_complete boolean not null,
+      started_at timestamptz not null,
+      updated_at timestamptz not null check (updated_at >= started_at),
+      primary key (tenant, execution_id)
+    ) with (fillfactor = 70)`,
+    sql`create index executions_by_state on ${executions} (tenant, current_state, execution_id)`,
+    sql`create table ${events} (
+      tenant text collate "C" not null,
+      execution_id text collate "C" not null,
+      position int not null check (position > 0),
+      event_id text collate "C" not null,
+      event_name text not null,
+      event_type text not null,
+      from_state text not null,
+      to_state text not null,
+      user_id text,
+      payload json,
+      schema_version int not null check (schema_version > 0),
+      created_at timestamptz not null,
+      recorded_at timestamptz not null,
+      metadata json not null,
+      idempotency_key text collate "C",
+      partition int not null,
+      "offset" bigint not null check ("offset" > 0),
+      primary key (tenant, execution_id, position),
+      foreign key (tenant, execution_id) references ${executions}
+    )`,
+    sql`create unique index events_by_id on ${events} (tenant, event_id)`,
+    sql`create unique index events_by_idempotency_key on ${events} (tenant, execution_id, idempotency_key)
+      where idempotency_key is not null`,
+    sql`create unique index events_by_offset on ${events} (partition, "offset")`,
+    sql`create table ${snapshots} (
+      tenant text collate "C" not null,
+      execution_id text collate "C" not null,
+      position int not null check (position > 0),
+      current_state text not null,
+      data json not null,
+      fingerprint text not null,
+      state_hash text not null,
+      started_at timestamptz not null,
+      updated_at timestamptz not null,
+      created_at timestamptz not null,
+      primary key (tenant, execution_id, position),
+      foreign key (tenant, execution_id) references ${executions}
+    )`,
+    sql`create function ${refuseChange}() returns trigger language plpgsql as $$
+      begin
+        raise exception 'events are append-only: % is not allowed', tg_op using errcode = 'restrict_violation';
+      end $$`,
+    sql`create trigger append_only before update or delete on ${events}
+      for each row execute function ${refuseChange}()`,
+    sql`create trigger append_only_truncate before truncate on ${events}
+      for each statement execute function ${refuseChange}()`,
+    // Other roles than the owner see one tenant: the one that `set refold.tenant` names, or none.
+    ...[executions, events, snapshots].flatMap((table) => [
+      sql`alter table ${table} enable row level security`,
+      sql`create policy one_tenant on ${table} using (tenant = current_setting('refold.tenant', true))`
+    ])
+  ]
+}

@@ -1,0 +1,29 @@
+/** A store in PostgreSQL: every port, over an `SqlClient` that the caller provides. */
+import { Layer } from "effect"
+import * as PostgresEventModel from "./PostgresEventModel.ts"
+import * as PostgresExecutionModel from "./PostgresExecutionModel.ts"
+import { type SchemaOptions, migrate } from "./PostgresSchema.ts"
+import * as PostgresSnapshotModel from "./PostgresSnapshotModel.ts"
+
+export { type SchemaOptions, migrate } from "./PostgresSchema.ts"
+
+/**
+ * The ports over one schema, which must have been migrated: a process that serves need not own the tables.
+ *
+ * **Errors**
+ *
+ * `StoreError` when the schema is missing, older or newer than this version of Refold.
+ */
+export const layerWith = (options: SchemaOptions) =>
+  Layer.mergeAll(
+    PostgresEventModel.layer(options),
+    PostgresSnapshotModel.layer(options),
+    PostgresExecutionModel.layer(options)
+  )
+
+/** The ports over the schema `refold`. */
+export const layer = layerWith({})
+
+/** The same, after the migrations. */
+export const layerMigrated = (options: SchemaOptions & { readonly partitionCount?: number } = {}) =>
+  layerWith(options).pipe(Layer.provide(Layer.effectDiscard(migrate(options))))

@@ -1,0 +1,209 @@
+/** `decide`: the one place that may refuse. State and submission to the events to append, or a typed rejection. */
+import { type Array, Result, Schema } from "effect"
+import type { ExecutionState } from "./ExecutionState.ts"
+import * as Identifier from "./Identifier.ts"
+import * as Json from "./Json.ts"
+import { type Submission, type Target, type Workflow, isOpen } from "./Workflow.ts"
+import { type EventMetadata, type WorkflowEvent, defaultEventType, noState, startedEventName } from "./WorkflowEvent.ts"
+
+/** An event as decided: what the store has yet to identify, place and stamp. */
+export type DecidedEvent = Omit<
+  WorkflowEvent,
+  "event_id" | "tenant" | "execution_id" | "position" | "partition" | "offset" | "created_at" | "recorded_at"
+>
+
+/** What an accepted submission appends. */
+export interface Decision {
+  readonly events: Array.NonEmptyReadonlyArray<DecidedEvent>
+}
+
+/** The state does not accept the event; submit one of `allowed`. */
+export class TransitionRejected extends Schema.TaggedError<TransitionRejected>()("TransitionRejected", {
+  executionId: Schema.String,
+  eventName: Schema.String,
+  currentState: Schema.String,
+  allowed: Schema.Array(Schema.String),
+  reason: Schema.Literals(["NotAccepted", "GuardFailed", "OtherTarget"])
+}) {
+  override get message(): string {
+    const where = `Execution "${this.executionId}" in state "${this.currentState}"`
+    const allowed = this.allowed.length === 0 ? "no event" : this.allowed.join(", ")
+    switch (this.reason) {
+      case "NotAccepted":
+        return `${where} does not accept ${this.eventName}; it accepts ${allowed}`
+      case "GuardFailed":
+        return `${where} accepts ${this.eventName}, but not with this data: no guard holds`
+      case "OtherTarget":
+        return `${where} accepts ${this.eventName}, but it does not lead to the state that was asked for`
+    }
+  }
+}
+
+/** A payload that its schema or the rules for stored JSON refuse. `path` is a JSON pointer into it. */
+export class PayloadInvalid extends Schema.TaggedError<PayloadInvalid>()("PayloadInvalid", {
+  eventName: Schema.String,
+  path: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `The payload of ${this.eventName}${this.path === "" ? "" : ` at ${this.path}`} ${this.problem}`
+  }
+}
+
+/** The execution is in a final state and accepts nothing more. */
+export class ExecutionComplete extends Schema.TaggedError<ExecutionComplete>()("ExecutionComplete", {
+  executionId: Schema.String,
+  currentState: Schema.String
+}) {
+  override get message(): string {
+    return `Execution "${this.executionId}" is complete, in state "${this.currentState}"; start another one`
+  }
+}
+
+/** A name, id or instant that cannot be accepted; nothing was written. `problem` ends a sentence that begins with `field`. */
+export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInput", {
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `${this.field} ${this.problem}`
+  }
+}
+
+export type Rejection = TransitionRejected | PayloadInvalid | ExecutionComplete | InvalidInput
+
+/** Events that the state accepts, whatever their guards say. Of an open definition: none by name, since it accepts all. */
+export const allowedEvents = (workflow: Workflow, currentState: string): ReadonlyArray<string> =>
+  workflow.finalStates.has(currentState) ? [] : [...(workflow.transitions.get(currentState)?.keys() ?? [])]
+
+/**
+ * Decides a submission on a state. Pure; guards run here and nowhere else.
+ *
+ * **Details**
+ *
+ * The payload is checked before the guards see it: at most `maxPayloadBytes` of JSON (256 KiB by default) that its schema
+ * accepts. Extra keys that the schema does not name are kept.
+ */
+export const decide = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  state: ExecutionState<Data>,
+  submission: Submission,
+  options: { readonly maxPayloadBytes?: number } = {}
+): Result.Result<Decision, Rejection> => {
+  const { executionId, currentState } = state
+  const eventName = submission.event_name
+  const invalid = invalidName(submission)
+  if (invalid !== undefined) return Result.fail(invalid)
+  if (state.isComplete) return Result.fail(new ExecutionComplete({ executionId, currentState }))
+  const rejected = (reason: TransitionRejected["reason"]) =>
+    Result.fail(
+      new TransitionRejected({
+        executionId,
+        eventName,
+        currentState,
+        allowed: allowedEvents(workflow, currentState),
+        reason
+      })
+    )
+  const targets = isOpen(workflow)
+    ? [{ to: submission.to_state ?? currentState }]
+    : workflow.transitions.get(currentState)?.get(eventName)
+  if (targets === undefined || targets.length === 0) return rejected("NotAccepted")
+
+  return Result.flatMap(checkPayload(workflow, submission, options.maxPayloadBytes), (payload) => {
+    const target = targets.find(
+      (candidate: Target<string, unknown, unknown>) => candidate.guard?.(state.data, payload) ?? true
+    )
+    if (target === undefined) return rejected("GuardFailed")
+    if (submission.to_state !== undefined && submission.to_state !== target.to) return rejected("OtherTarget")
+    return Result.succeed({
+      events: [
+        decided(submission, {
+          from_state: currentState,
+          to_state: target.to,
+          schema_version: workflow.schemaVersion(eventName)
+        })
+      ]
+    })
+  })
+}
+
+/** What a start may bring. */
+export interface StartRequest {
+  /** Merged shallowly over the definition's initial data; the result must satisfy the data's schema. */
+  readonly data?: Schema.JsonObject
+  readonly user_id?: string
+  readonly metadata?: EventMetadata
+}
+
+/** Decides the first event of an execution. Its payload is the whole first data, so that later defaults change nothing. */
+export const start = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  request: StartRequest,
+  options: { readonly maxPayloadBytes?: number } = {}
+): Result.Result<Decision, Rejection> => {
+  const submission: Submission = { ...request, event_name: startedEventName }
+  const invalid = invalidName(submission)
+  if (invalid !== undefined) return Result.fail(invalid)
+  const refused = ({ path, problem }: Json.JsonProblem) =>
+    new PayloadInvalid({ eventName: startedEventName, path, problem })
+  return workflow.encodeData(workflow.initial.data).pipe(
+    Result.flatMap((initial) =>
+      Json.check(
+        request.data === undefined ? initial : { ...Json.asObject(initial), ...request.data },
+        options.maxPayloadBytes
+      )
+    ),
+    Result.flatMap((data) => Result.map(workflow.decodeData(data), () => data)),
+    Result.mapError(refused),
+    Result.map((payload) => ({
+      events: [
+        decided(
+          { ...submission, payload },
+          { from_state: noState, to_state: workflow.initial.state, schema_version: 1 }
+        )
+      ]
+    }))
+  )
+}
+
+const checkPayload = (
+  workflow: Workflow,
+  submission: Submission,
+  maxBytes: number | undefined
+): Result.Result<unknown, PayloadInvalid> => {
+  const { event_name: eventName, payload } = submission
+  const checked: Result.Result<Json.Json | undefined, Json.JsonProblem> =
+    payload === undefined ? Result.succeed(undefined) : Json.check(payload, maxBytes)
+  return checked.pipe(
+    Result.flatMap((json) => workflow.decodePayload(eventName, json)),
+    Result.mapError(({ path, problem }) => new PayloadInvalid({ eventName, path, problem }))
+  )
+}
+
+const invalidName = (submission: Submission): InvalidInput | undefined => {
+  const names = {
+    event_name: submission.event_name,
+    event_type: submission.event_type,
+    to_state: submission.to_state,
+    user_id: submission.user_id,
+    ...submission.metadata
+  }
+  for (const [field, text] of Object.entries(names)) {
+    const problem = text === undefined ? undefined : Identifier.problem(text)
+    if (problem !== undefined) return new InvalidInput({ field, problem })
+  }
+  return undefined
+}
+
+const decided = (
+  submission: Submission,
+  place: Pick<DecidedEvent, "from_state" | "to_state" | "schema_version">
+): DecidedEvent => ({
+  event_name: submission.event_name,
+  event_type: submission.event_type ?? defaultEventType,
+  ...place,
+  ...(submission.user_id === undefined ? {} : { user_id: submission.user_id }),
+  ...(submission.payload === undefined ? {} : { payload: submission.payload }),
+  metadata: submission.metadata ?? {}
+})

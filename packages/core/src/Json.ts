@@ -1,0 +1,103 @@
+/**
+ * JSON values that both Postgres and JavaScript can hold without loss or surprise.
+ *
+ * **Details**
+ *
+ * No NUL and no lone surrogate in any text, numbers finite, plain objects and arrays only, no key `__proto__`, at most
+ * {@link maxDepth} levels, and a size the caller bounds. Everything that enters the log passes `check` first.
+ */
+import { Result, Schema } from "effect"
+
+export type Json = Schema.Json
+export const Json = Schema.Json
+
+/** Default bound of a payload: 256 KiB of JSON text in UTF-8. */
+export const defaultMaxBytes = 256 * 1024
+
+/** Deeper values are refused; it also ends the walk through a cycle. */
+export const maxDepth = 100
+
+/** Where a value breaks the rules and what it should be instead. `path` is a JSON pointer; empty is the whole value. */
+export interface JsonProblem {
+  readonly path: string
+  readonly problem: string
+}
+
+/** The text has neither NUL nor a lone surrogate. */
+export const isStorableText = (text: string): boolean => !unstorable.test(text)
+
+const unstorable = /\0|\p{Surrogate}/u
+
+/** The value as JSON, if every part of it may be stored; else the first part that may not. */
+export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Result.Result<Json, JsonProblem> => {
+  const problem = findProblem(value, "", 0)
+  if (problem !== undefined) return Result.fail(problem)
+  if (!isJson(value)) return Result.fail({ path: "", problem: "must be JSON" })
+  const size = utf8Length(JSON.stringify(value))
+  return size <= maxBytes
+    ? Result.succeed(value)
+    : Result.fail({ path: "", problem: `is ${size} bytes of JSON; at most ${maxBytes} are accepted` })
+}
+
+/** True for the values that `findProblem` accepts; it narrows without a second rule to keep in step. */
+const isJson = (value: unknown): value is Json => findProblem(value, "", 0) === undefined
+
+const findProblem = (value: unknown, path: string, depth: number): JsonProblem | undefined => {
+  if (depth > maxDepth) return { path, problem: `is nested more than ${maxDepth} levels deep, or contains itself` }
+  switch (typeof value) {
+    case "boolean":
+      return undefined
+    case "number":
+      return Number.isFinite(value) ? undefined : { path, problem: "must be a finite number" }
+    case "string":
+      return isStorableText(value) ? undefined : { path, problem: "must not hold NUL or half a surrogate pair" }
+    case "object":
+      break
+    default:
+      return { path, problem: `must be JSON, not ${typeof value}` }
+  }
+  if (value === null) return undefined
+  if (Array.isArray(value)) {
+    for (let place = 0; place < value.length; place++) {
+      const problem = findProblem(value[place], `${path}/${place}`, depth + 1)
+      if (problem !== undefined) return problem
+    }
+    return undefined
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return { path, problem: "must be a plain object" }
+  for (const [key, member] of Object.entries(value)) {
+    const at = `${path}/${key}`
+    if (key === "__proto__") return { path: at, problem: "must not use the key __proto__" }
+    if (!isStorableText(key)) return { path: at, problem: "must not hold NUL or half a surrogate pair in a key" }
+    const problem = findProblem(member, at, depth + 1)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+const utf8Length = (text: string): number => {
+  let bytes = text.length
+  for (let place = 0; place < text.length; place++) {
+    const unit = text.charCodeAt(place)
+    // A surrogate pair is two units and four bytes, so each half counts one extra.
+    if (unit > 0x7f) bytes += unit <= 0x7ff || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2
+  }
+  return bytes
+}
+
+/** The value as an object that is not an array, or undefined. */
+export const asObject = (value: Json | undefined): Schema.JsonObject | undefined =>
+  isJsonObject(value) ? value : undefined
+
+const isJsonObject = (value: Json | undefined): value is Schema.JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** JSON text with the keys of every object in code unit order: equal values give equal text, whatever stored them. */
+export const canonical = (value: Json): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
+  const object = asObject(value)
+  if (object === undefined) return JSON.stringify(value)
+  const members = Object.entries(object).toSorted(([left], [right]) => (left < right ? -1 : 1))
+  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(",")}}`
+}

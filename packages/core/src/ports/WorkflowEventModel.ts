@@ -1,0 +1,62 @@
+/** Port: persists and retrieves events. */
+import type { Array, Effect, Option, Result, Stream } from "effect"
+import { Context } from "effect"
+import type { Commit, CommitRefused, Committed } from "../Commit.ts"
+import type { Instant } from "../Instant.ts"
+import type { WorkflowEvent } from "../WorkflowEvent.ts"
+import type { StoreError } from "./StoreError.ts"
+
+export class WorkflowEventModel extends Context.Service<
+  WorkflowEventModel,
+  {
+    /** Partitions of the namespace; fixed when it was made. */
+    readonly partitionCount: number
+
+    /**
+     * Writes commits of different executions, each whole or not at all by itself; answers in their order.
+     *
+     * **Details**
+     *
+     * Stamps `recorded_at` (and `created_at`, where the event brings none) under the lock of the partition, as the later of
+     * the store's clock and the execution's last event, and numbers positions and offsets without gaps.
+     */
+    readonly commit: (
+      commits: Array.NonEmptyReadonlyArray<Commit>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<Committed, CommitRefused>>, StoreError>
+
+    /**
+     * Events of one execution, in order of position: after `after`, up to `to`, created at `until` or earlier. An
+     * unknown execution is empty. Events that another writer is committing with an instant not after `until` are awaited,
+     * so that an answer given once never changes.
+     */
+    readonly read: (options: {
+      readonly tenant: string
+      readonly executionId: string
+      readonly after?: number
+      readonly to?: number
+      readonly until?: Instant
+      /** Events read at a time, 1,000 by default. */
+      readonly batchSize?: number
+    }) => Stream.Stream<WorkflowEvent, StoreError>
+
+    /** Every event of a tenant, by execution id (in order of UTF-8 bytes), then position. */
+    readonly readTenant: (options: {
+      readonly tenant: string
+      readonly batchSize?: number
+    }) => Stream.Stream<WorkflowEvent, StoreError>
+
+    /** At most `limit` events of a partition's feed after an offset, in order. An event not yet there has a higher offset. */
+    readonly readFeed: (options: {
+      readonly partition: number
+      readonly after: number
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<WorkflowEvent>, StoreError>
+
+    /** The first event of the commit that bore the key. */
+    readonly findByIdempotencyKey: (options: {
+      readonly tenant: string
+      readonly executionId: string
+      readonly idempotencyKey: string
+    }) => Effect.Effect<Option.Option<WorkflowEvent>, StoreError>
+  }
+>()("@refold/core/ports/WorkflowEventModel") {}

@@ -1,0 +1,47 @@
+/** Port: stores, finds and prunes snapshots. A cache: all of it may be lost at any time. */
+import type { Effect, Option, Stream } from "effect"
+import { Context } from "effect"
+import type { Instant } from "../Instant.ts"
+import type { Snapshot } from "../Snapshot.ts"
+import type { StoreError } from "./StoreError.ts"
+
+export class WorkflowSnapshotModel extends Context.Service<
+  WorkflowSnapshotModel,
+  {
+    /**
+     * The snapshot with the highest position within the bounds (`position` at most `to`, last event not after `until`) of
+     * those with the fingerprint; if there is none, the highest of any other fingerprint.
+     */
+    readonly find: (options: {
+      readonly tenant: string
+      readonly executionId: string
+      readonly fingerprint: string
+      readonly to?: number
+      readonly until?: Instant
+    }) => Effect.Effect<Option.Option<Snapshot>, StoreError>
+
+    /** Positions of all snapshots of an execution, ascending. */
+    readonly positions: (options: {
+      readonly tenant: string
+      readonly executionId: string
+    }) => Effect.Effect<ReadonlyArray<number>, StoreError>
+
+    /** Stores the snapshot in place of one at the same position, and removes those at the pruned positions: both or neither. */
+    readonly save: (options: {
+      readonly snapshot: Snapshot
+      readonly prune: ReadonlyArray<number>
+    }) => Effect.Effect<void, StoreError>
+
+    /** Every snapshot of a tenant, by execution id (in order of UTF-8 bytes), then position. */
+    readonly readTenant: (options: {
+      readonly tenant: string
+      readonly batchSize?: number
+    }) => Stream.Stream<Snapshot, StoreError>
+
+    /** Removes the snapshots of an execution, or of all of a tenant's. */
+    readonly clear: (options: {
+      readonly tenant: string
+      readonly executionId?: string
+    }) => Effect.Effect<void, StoreError>
+  }
+>()("@refold/core/ports/WorkflowSnapshotModel") {}
