@@ -67,7 +67,7 @@ const findProblem = (value: unknown, path: string, depth: number): JsonProblem |
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return { path, problem: "must be a plain object" }
   for (const [key, member] of Object.entries(value)) {
-    const at = `${path}/${key}`
+    const at = `${path}/${pointerPart(key)}`
     if (key === "__proto__") return { path: at, problem: "must not use the key __proto__" }
     if (!isStorableText(key)) return { path: at, problem: "must not hold NUL or half a surrogate pair in a key" }
     const problem = findProblem(member, at, depth + 1)
@@ -75,6 +75,9 @@ const findProblem = (value: unknown, path: string, depth: number): JsonProblem |
   }
   return undefined
 }
+
+/** A key as RFC 6901 writes it in a JSON pointer. */
+const pointerPart = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")
 
 const utf8Length = (text: string): number => {
   let bytes = text.length

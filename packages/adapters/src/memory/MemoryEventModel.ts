@@ -85,7 +85,7 @@ export const layer = Layer.effect(
       commit: (commits) =>
         Effect.map(Clock.currentTimeMillis, (millis) => {
           const now = Instant.fromEpochMillis(millis)
-          return commits.map((commit) => commitOne(commit, now))
+          return Array.map(commits, (commit) => commitOne(commit, now))
         }),
       read: ({ after = 0, executionId, tenant, to, until }) =>
         Stream.suspend(() =>
@@ -98,11 +98,9 @@ export const layer = Layer.effect(
             )
           )
         ),
-      readTenant: ({ tenant }) =>
+      readTenant: ({ tenant, ...range }) =>
         Stream.suspend(() =>
-          Stream.fromIterable(
-            inOrder(tenants.get(tenant) ?? new Map<string, Execution>()).flatMap(({ events }) => events)
-          )
+          Stream.fromIterable(inOrder(tenants.get(tenant), range).flatMap((execution) => execution.events))
         ),
       readFeed: ({ after, limit, partition }) =>
         Effect.sync(() => (feeds.get(partition) ?? []).slice(after, after + limit)),
@@ -116,9 +114,20 @@ export const layer = Layer.effect(
   })
 )
 
-/** Executions by id, as Postgres's collation "C" has them. */
-export const inOrder = (executions: ReadonlyMap<string, Execution>): ReadonlyArray<Execution> =>
-  [...executions].toSorted(([left], [right]) => Identifier.compare(left, right)).map(([, execution]) => execution)
+/** Executions of a range by id, as Postgres's collation "C" has them. */
+export const inOrder = (
+  executions: ReadonlyMap<string, Execution> = new Map(),
+  range: { readonly fromExecutionId?: string; readonly toExecutionId?: string } = {}
+): ReadonlyArray<Execution> => {
+  const { fromExecutionId: from, toExecutionId: to } = range
+  return [...executions.values()]
+    .filter(
+      ({ header: { executionId } }) =>
+        (from === undefined || Identifier.compare(executionId, from) >= 0) &&
+        (to === undefined || Identifier.compare(executionId, to) <= 0)
+    )
+    .toSorted((left, right) => Identifier.compare(left.header.executionId, right.header.executionId))
+}
 
 /** What a store that keeps text gives back: a copy that nobody else holds. */
 export const asStored = (json: Json.Json): Json.Json => {

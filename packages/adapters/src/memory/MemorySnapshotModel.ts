@@ -31,10 +31,8 @@ export const layer = Layer.effect(
           for (const position of prune) snapshots?.delete(position)
           snapshots?.set(snapshot.position, { ...snapshot, data: asStored(snapshot.data) })
         }),
-      readTenant: ({ tenant }) =>
-        Stream.suspend(() =>
-          Stream.fromIterable(inOrder(tenants.get(tenant) ?? new Map<string, Execution>()).flatMap(ascending))
-        ),
+      readTenant: ({ tenant, ...range }) =>
+        Stream.suspend(() => Stream.fromIterable(inOrder(tenants.get(tenant), range).flatMap(ascending))),
       clear: ({ executionId, tenant }) =>
         Effect.sync(() => {
           for (const [id, execution] of tenants.get(tenant) ?? []) {

@@ -5,6 +5,7 @@ import { StoreError } from "@refold/core"
 import { Effect, Layer } from "effect"
 import { join } from "node:path"
 import { PostgresStore } from "../postgres/index.ts"
+import { toStoreError } from "../postgres/SqlFailure.ts"
 import * as DirectoryLock from "./DirectoryLock.ts"
 import { PgliteSocket } from "./PgliteSocket.ts"
 
@@ -43,12 +44,15 @@ export const layerClient = (options: PgliteOptions = {}) =>
         }),
         (opened) => Effect.promise(() => opened.close())
       )
-      return yield* PgClient.make({
-        stream: () => new PgliteSocket(database),
-        username: "postgres",
-        database: "postgres",
-        maxConnections: 1
-      })
+      return yield* Effect.mapError(
+        PgClient.make({
+          stream: () => new PgliteSocket(database),
+          username: "postgres",
+          database: "postgres",
+          maxConnections: 1
+        }),
+        toStoreError("Connecting to the embedded database")
+      )
     })
   )
 

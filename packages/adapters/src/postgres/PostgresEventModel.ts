@@ -192,7 +192,7 @@ export const layer = (options: SchemaOptions) =>
           const stamped = Array.groupBy(rows, (row) => keyOf(row.tenant, row.execution_id))
           const refused = sent.filter((each) => stamped[keyOf(each.tenant, each.executionId)] === undefined)
           const why = yield* explain(refused)
-          return commits.map((each, place): Result.Result<Commit.Committed, Commit.CommitRefused> => {
+          return Array.map(commits, (each, place): Result.Result<Commit.Committed, Commit.CommitRefused> => {
             const written = stamped[keyOf(each.tenant, each.executionId)]
             return written === undefined
               ? Result.fail(reversals[place] ?? why(each))
@@ -224,13 +224,14 @@ export const layer = (options: SchemaOptions) =>
         partitionCount,
         commit,
         read,
-        readTenant: ({ batchSize = defaultBatchSize, tenant }) =>
+        readTenant: ({ batchSize = defaultBatchSize, fromExecutionId = "", tenant, toExecutionId }) =>
           pages({
-            first: { executionId: "", position: 0 },
+            first: { executionId: fromExecutionId, position: 0 },
             batchSize,
             page: (last) => sql<EventRow>`
               select ${columns} from ${events}
                where tenant = ${tenant} and (execution_id, position) > (${last.executionId}, ${last.position})
+                 ${toExecutionId === undefined ? sql`` : sql`and execution_id <= ${toExecutionId}`}
                order by execution_id, position limit ${batchSize}`,
             next: (row) => ({ executionId: row.execution_id, position: row.position })
           }).pipe(Stream.map(toEvent), Stream.mapError(toStoreError("Reading events"))),

@@ -74,13 +74,14 @@ export const layer = (options: SchemaOptions) =>
             Effect.asVoid,
             Effect.mapError(toStoreError("Storing a snapshot"))
           ),
-        readTenant: ({ batchSize = defaultBatchSize, tenant }) =>
+        readTenant: ({ batchSize = defaultBatchSize, fromExecutionId = "", tenant, toExecutionId }) =>
           pages({
-            first: { executionId: "", position: 0 },
+            first: { executionId: fromExecutionId, position: 0 },
             batchSize,
             page: (last) => sql<SnapshotRow>`
               select * from ${snapshots}
                where tenant = ${tenant} and (execution_id, position) > (${last.executionId}, ${last.position})
+                 ${toExecutionId === undefined ? sql`` : sql`and execution_id <= ${toExecutionId}`}
                order by execution_id, position limit ${batchSize}`,
             next: (row) => ({ executionId: row.execution_id, position: row.position })
           }).pipe(Stream.map(toSnapshot), Stream.mapError(toStoreError("Reading snapshots"))),

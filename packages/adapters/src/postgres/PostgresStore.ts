@@ -1,9 +1,11 @@
 /** A store in PostgreSQL: every port, over an `SqlClient` that the caller provides. */
-import { Layer } from "effect"
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Layer, type Redacted } from "effect"
 import * as PostgresEventModel from "./PostgresEventModel.ts"
 import * as PostgresExecutionModel from "./PostgresExecutionModel.ts"
 import { type SchemaOptions, migrate } from "./PostgresSchema.ts"
 import * as PostgresSnapshotModel from "./PostgresSnapshotModel.ts"
+import { toStoreError } from "./SqlFailure.ts"
 
 export { type SchemaOptions, migrate } from "./PostgresSchema.ts"
 
@@ -23,6 +25,21 @@ export const layerWith = (options: SchemaOptions) =>
 
 /** The ports over the schema `refold`. */
 export const layer = layerWith({})
+
+/**
+ * A client of a server: a pool of at most 10 connections by default.
+ *
+ * **Errors**
+ *
+ * `StoreError` when the server cannot be reached or refuses the user, the password or the name of the database.
+ */
+export const layerClient = (options: { readonly url: Redacted.Redacted; readonly maxConnections?: number }) =>
+  PgClient.layerFrom(
+    Effect.mapError(
+      PgClient.make({ applicationName: "refold", ...options }),
+      toStoreError("Connecting to the database")
+    )
+  )
 
 /** The same, after the migrations. */
 export const layerMigrated = (options: SchemaOptions & { readonly partitionCount?: number } = {}) =>

@@ -22,7 +22,7 @@ export class WorkflowEventModel extends Context.Service<
      */
     readonly commit: (
       commits: Array.NonEmptyReadonlyArray<Commit>
-    ) => Effect.Effect<ReadonlyArray<Result.Result<Committed, CommitRefused>>, StoreError>
+    ) => Effect.Effect<Array.NonEmptyReadonlyArray<Result.Result<Committed, CommitRefused>>, StoreError>
 
     /**
      * Events of one execution, in order of position: after `after`, up to `to`, created at `until` or earlier. An
@@ -39,9 +39,11 @@ export class WorkflowEventModel extends Context.Service<
       readonly batchSize?: number
     }) => Stream.Stream<WorkflowEvent, StoreError>
 
-    /** Every event of a tenant, by execution id (in order of UTF-8 bytes), then position. */
+    /** Every event of a tenant, by execution id (in order of UTF-8 bytes), then position; of the executions from one id to another, both included. */
     readonly readTenant: (options: {
       readonly tenant: string
+      readonly fromExecutionId?: string
+      readonly toExecutionId?: string
       readonly batchSize?: number
     }) => Stream.Stream<WorkflowEvent, StoreError>
 

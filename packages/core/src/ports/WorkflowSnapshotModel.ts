@@ -32,9 +32,11 @@ export class WorkflowSnapshotModel extends Context.Service<
       readonly prune: ReadonlyArray<number>
     }) => Effect.Effect<void, StoreError>
 
-    /** Every snapshot of a tenant, by execution id (in order of UTF-8 bytes), then position. */
+    /** Every snapshot of a tenant, by execution id (in order of UTF-8 bytes), then position; of the executions from one id to another, both included. */
     readonly readTenant: (options: {
       readonly tenant: string
+      readonly fromExecutionId?: string
+      readonly toExecutionId?: string
       readonly batchSize?: number
     }) => Stream.Stream<Snapshot, StoreError>
 

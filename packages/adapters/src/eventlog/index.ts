@@ -1,0 +1,2 @@
+export * as EventLog from "./EventLog.ts"
+export { EventLogError } from "./EventLogError.ts"

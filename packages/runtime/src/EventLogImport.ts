@@ -1,0 +1,261 @@
+/**
+ * Takes a foreign event log into the store: one execution per case, one event per row, in the order of time.
+ */
+import {
+  type Commit,
+  type Decision,
+  type ExecutionHeader,
+  Identifier,
+  type ImportedRow,
+  Json,
+  type StoreError,
+  Workflow,
+  WorkflowEventModel,
+  WorkflowExecutionModel,
+  noState
+} from "@refold/core"
+import { Array, Effect, type FileSystem, Option, Order, type PlatformError, Result, Schema, type Scope, Stream } from "effect"
+import { hash } from "node:crypto"
+import * as ExternalSort from "./ExternalSort.ts"
+import { checkIds } from "./WorkflowEventSourcing.ts"
+
+/** A row that cannot be an event, by its line in the file; nothing was written. */
+export class RowRefused extends Schema.TaggedError<RowRefused>()("RowRefused", {
+  line: Schema.Int,
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `Line ${this.line}: ${this.field} ${this.problem}`
+  }
+}
+
+/** The execution is there already, with another history. What stood in the log stays; earlier executions stay imported. */
+export class ImportConflict extends Schema.TaggedError<ImportConflict>()("ImportConflict", {
+  executionId: Schema.String,
+  line: Schema.Int,
+  position: Schema.Int,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `Line ${this.line}: event ${this.position} of execution "${this.executionId}" ${this.problem}`
+  }
+}
+
+export interface ImportProgress {
+  readonly phase: "reading" | "writing"
+  readonly rowCount: number
+  /** Known once all is read. */
+  readonly totalRowCount?: number
+}
+
+export interface ImportSummary {
+  readonly rowCount: number
+  readonly executionCount: number
+  readonly eventsAdded: number
+}
+
+/** `PlatformError` is that of the temporary files, which hold what does not fit into memory. */
+export type ImportError =
+  | Decision.InvalidInput
+  | RowRefused
+  | ImportConflict
+  | Commit.CommitRefused
+  | StoreError
+  | PlatformError.PlatformError
+
+/** Rows whose events go into one commit at most, and into one statement about. */
+const batchRowCount = 2000
+
+/**
+ * Imports rows in any order.
+ *
+ * **Details**
+ *
+ * Reads and checks all rows before the first event is written. Within an execution: by instant, then by place in the
+ * file. Event ids are made from the tenant, the execution and all rows up to the event's, so the same file adds nothing
+ * the second time and a longer version of it adds the rest. Memory is bounded, whatever the length.
+ */
+export const importRows = Effect.fn("EventLogImport.importRows")(
+  function* <E, R>(
+    rows: Stream.Stream<ImportedRow, E, R>,
+    options: {
+      readonly tenant: string
+      readonly workflow: string
+      readonly onProgress?: (progress: ImportProgress) => Effect.Effect<void>
+    }
+  ): Effect.fn.Return<
+    ImportSummary,
+    E | ImportError,
+    R | FileSystem.FileSystem | Scope.Scope | WorkflowEventModel | WorkflowExecutionModel
+  > {
+    const { onProgress = () => Effect.void, tenant } = options
+    yield* checkIds({ tenant, workflow: options.workflow })
+    let rowCount = 0
+    const checked = rows.pipe(
+      Stream.mapArrayEffect((batch) =>
+        Effect.gen(function* () {
+          for (const row of batch) yield* checkRow(row)
+          rowCount += batch.length
+          yield* onProgress({ phase: "reading", rowCount })
+          return batch
+        })
+      )
+    )
+    const sorted = yield* ExternalSort.sort(checked, { order: byExecutionThenTime, weigh })
+    const writer = yield* makeWriter(tenant, Workflow.open(options.workflow))
+    let writtenCount = 0
+    yield* sorted.pipe(
+      Stream.rechunk(batchRowCount),
+      Stream.runForEachArray((batch) => {
+        writtenCount += batch.length
+        return Effect.andThen(
+          writer.write(batch),
+          onProgress({ phase: "writing", rowCount: writtenCount, totalRowCount: rowCount })
+        )
+      })
+    )
+    const summary: ImportSummary = { rowCount, ...writer.counts() }
+    return summary
+  },
+  Effect.scoped
+)
+
+const byExecutionThenTime: Order.Order<ImportedRow> = Order.combineAll([
+  Order.mapInput(Order.String, (row: ImportedRow) => row.execution_id),
+  Order.mapInput(Order.String, (row: ImportedRow) => row.created_at),
+  Order.mapInput(Order.Number, (row: ImportedRow) => row.place)
+])
+
+/** Twice the length of the texts, and about what an object costs. */
+const weigh = (row: ImportedRow): number =>
+  400 + 2 * (row.execution_id.length + row.event_name.length + JSON.stringify(row.payload ?? null).length)
+
+const checkRow = (row: ImportedRow): Effect.Effect<void, RowRefused> => {
+  const { event_name, event_type, execution_id, line, user_id } = row
+  for (const [field, text] of Object.entries({ execution_id, event_name, event_type, user_id })) {
+    const problem = text === undefined ? undefined : Identifier.problem(text)
+    if (problem !== undefined) return Effect.fail(new RowRefused({ line, field, problem }))
+  }
+  const payload = Json.check(row.payload ?? null)
+  return Result.isSuccess(payload)
+    ? Effect.void
+    : Effect.fail(new RowRefused({ line, field: `payload${payload.failure.path}`, problem: payload.failure.problem }))
+}
+
+/** A row with the place and the id that its event has in its execution. */
+interface Placed {
+  readonly row: ImportedRow
+  readonly position: number
+  readonly eventId: string
+  readonly fromState: string
+}
+
+const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workflow.Workflow) {
+  const events = yield* WorkflowEventModel
+  const executions = yield* WorkflowExecutionModel
+  let last: Placed | undefined
+  let executionCount = 0
+  let eventsAdded = 0
+
+  const place = (row: ImportedRow): Placed => {
+    const previous = last?.row.execution_id === row.execution_id ? last : undefined
+    if (previous === undefined) executionCount += 1
+    last = {
+      row,
+      position: (previous?.position ?? 0) + 1,
+      eventId: eventIdOf(previous?.eventId ?? Json.canonical([tenant, row.execution_id]), row),
+      fromState: previous?.row.event_name ?? noState
+    }
+    return last
+  }
+
+  const readOne = (executionId: string, position: number) =>
+    events.read({ tenant, executionId, after: position - 1, to: position }).pipe(Stream.runHead)
+
+  /** What of an execution's rows the log does not hold yet; fails when what it holds is something else. */
+  const missing = Effect.fnUntraced(function* (placed: Array.NonEmptyReadonlyArray<Placed>, header: ExecutionHeader | undefined) {
+    const [first] = placed
+    const executionId = first.row.execution_id
+    if (header === undefined) return placed
+    if (header.workflow.name !== workflow.name || !Workflow.isOpen(header.workflow)) {
+      return yield* conflict(first, `cannot be added: it runs workflow "${header.workflow.name}", so import under another`)
+    }
+    const known = placed.filter(({ position }) => position <= header.position)
+    const newest = known.at(-1)
+    if (newest !== undefined) {
+      // Each id stands for all rows before it too, so the newest speaks for the others.
+      const stored = yield* readOne(executionId, newest.position)
+      if (Option.isNone(stored) || stored.value.event_id !== newest.eventId) {
+        return yield* conflict(yield* firstDifference(known), "differs from the one in the log, which stays as it is")
+      }
+    }
+    return placed.slice(known.length)
+  })
+
+  const firstDifference = Effect.fnUntraced(function* (known: ReadonlyArray<Placed>) {
+    for (const each of known) {
+      const stored = yield* readOne(each.row.execution_id, each.position)
+      if (Option.isNone(stored) || stored.value.event_id !== each.eventId) return each
+    }
+    return yield* Effect.die("the newest event differed a moment ago")
+  })
+
+  const write = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<ImportedRow>) {
+    const groups = Array.groupWith(Array.map(rows, place), (left, right) => left.row.execution_id === right.row.execution_id)
+    const headers = new Map(
+      (yield* executions.findMany({ tenant, executionIds: groups.map(([first]) => first.row.execution_id) })).map(
+        (header) => [header.executionId, header]
+      )
+    )
+    const commits = yield* Effect.forEach(groups, (placed) =>
+      Effect.map(missing(placed, headers.get(placed[0].row.execution_id)), (rest) => toCommit(tenant, workflow, rest))
+    )
+    const sent = Array.getSomes(commits)
+    if (!Array.isReadonlyArrayNonEmpty(sent)) return
+    for (const written of yield* events.commit(sent)) {
+      eventsAdded += (yield* Effect.fromResult(written)).events.length
+    }
+  })
+
+  return { write, counts: () => ({ executionCount, eventsAdded }) }
+})
+
+const conflict = ({ position, row }: Placed, problem: string) =>
+  Effect.fail(new ImportConflict({ executionId: row.execution_id, line: row.line, position, problem }))
+
+const toCommit = (
+  tenant: string,
+  workflow: Workflow.Workflow,
+  placed: ReadonlyArray<Placed>
+): Option.Option<Commit.Commit> =>
+  Array.isReadonlyArrayNonEmpty(placed)
+    ? Option.some({
+        tenant,
+        executionId: placed[0].row.execution_id,
+        workflow,
+        expectedPosition: placed[0].position - 1,
+        events: Array.map(placed, toEvent),
+        isComplete: false
+      })
+    : Option.none()
+
+const toEvent = ({ eventId, fromState, row }: Placed): Commit.ImportedEvent => ({
+  event_id: eventId,
+  event_name: row.event_name,
+  event_type: row.event_type,
+  from_state: fromState,
+  to_state: row.event_name,
+  ...(row.user_id === undefined ? {} : { user_id: row.user_id }),
+  ...(row.payload === undefined ? {} : { payload: row.payload }),
+  schema_version: 1,
+  created_at: row.created_at,
+  metadata: {}
+})
+
+/** An id in the form of a UUID, version 8, that stands for the row and for all that came before it. */
+const eventIdOf = (previous: string, row: ImportedRow): string => {
+  const { created_at, event_name, event_type, payload = null, user_id = null } = row
+  const hex = hash("sha256", `${previous}${Json.canonical([created_at, event_name, event_type, user_id, payload])}`)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}

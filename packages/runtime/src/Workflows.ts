@@ -1,0 +1,49 @@
+/** The registry of definitions that this process can run. */
+import { Workflow } from "@refold/core"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+
+/** No definition of that name and version is registered here; `version` is absent when any would have done. */
+export class WorkflowNotFound extends Schema.TaggedError<WorkflowNotFound>()("WorkflowNotFound", {
+  name: Schema.String,
+  version: Schema.optionalKey(Schema.Int)
+}) {
+  override get message(): string {
+    const version = this.version === undefined ? "" : ` version ${this.version}`
+    return `Workflow "${this.name}"${version} is not registered in this process: add its definition to Workflows.layer`
+  }
+}
+
+export class Workflows extends Context.Service<
+  Workflows,
+  {
+    /** The definition of a name: of that version, or the newest. */
+    readonly get: (name: string, version?: number) => Effect.Effect<Workflow.Workflow, WorkflowNotFound>
+  }
+>()("@refold/runtime/Workflows") {
+  /** A registry of these definitions; several versions of one name stand side by side. */
+  static readonly layer = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
+    Layer.succeed(Workflows, {
+      get: (name, version) => find(definitions, name, version)
+    })
+
+  /** Knows every name, as an open workflow, beside the definitions given. */
+  static readonly layerOpen = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
+    Layer.succeed(Workflows, {
+      get: (name, version) =>
+        Effect.catchTag(find(definitions, name, version), "WorkflowNotFound", (error) =>
+          version === undefined || version === Workflow.openVersion
+            ? Effect.succeed(Workflow.open(name))
+            : Effect.fail(error)
+        )
+    })
+}
+
+const find = (definitions: ReadonlyArray<Workflow.Workflow>, name: string, version: number | undefined) => {
+  const candidates = definitions
+    .filter((definition) => definition.name === name && (version === undefined || definition.version === version))
+    .toSorted((left, right) => right.version - left.version)
+  return Effect.mapError(
+    Effect.fromOption(Option.fromUndefinedOr(candidates[0])),
+    () => new WorkflowNotFound(version === undefined ? { name } : { name, version })
+  )
+}

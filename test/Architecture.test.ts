@@ -1,0 +1,321 @@
+/** Reads every source file and holds it to the directions of imports, and to what a library never does. */
+import { globSync, readFileSync } from "node:fs"
+import { isBuiltin } from "node:module"
+import { posix } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { parseAst } from "vitest/node"
+
+const root = new URL("..", import.meta.url)
+const read = (path: string) => readFileSync(new URL(path, root), "utf8")
+
+// --- What a file says: its imports and its syntax ---------------------------------------------------------------------
+
+interface Source {
+  /** From the root of the repository, with forward slashes. */
+  readonly path: string
+  readonly text: string
+}
+
+interface Node {
+  readonly type: string
+  readonly start: number
+  readonly [field: string]: unknown
+}
+
+interface Import {
+  /** A path from the root where the import is relative, else the specifier. */
+  readonly target: string
+  readonly isRelative: boolean
+  readonly node: Node
+}
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value
+
+const nodesOf = ({ path, text }: Source): ReadonlyArray<Node> => {
+  const found: Array<Node> = []
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(visit)
+    if (!isNode(value)) return
+    found.push(value)
+    Object.values(value).forEach(visit)
+  }
+  visit(parseAst(text, { lang: "ts" }, path))
+  return found
+}
+
+const importing = new Set([
+  "ImportDeclaration",
+  "ExportNamedDeclaration",
+  "ExportAllDeclaration",
+  "ImportExpression",
+  "TSImportType"
+])
+
+const importsOf = (path: string, nodes: ReadonlyArray<Node>): ReadonlyArray<Import> =>
+  nodes.flatMap((node) => {
+    if (!importing.has(node.type) || !isNode(node["source"])) return []
+    const specifier = node["source"]["value"]
+    if (typeof specifier !== "string") return []
+    const isRelative = specifier.startsWith(".")
+    return [{ isRelative, node, target: isRelative ? posix.join(posix.dirname(path), specifier) : specifier }]
+  })
+
+const isName = (node: unknown, name: string): boolean =>
+  isNode(node) && node.type === "Identifier" && node["name"] === name
+
+const isMember = (node: unknown, object: string, property?: string): boolean =>
+  isNode(node) &&
+  node.type === "MemberExpression" &&
+  isName(node["object"], object) &&
+  (property === undefined || isName(node["property"], property))
+
+// --- Where a file belongs ---------------------------------------------------------------------------------------------
+
+const Manifest = Schema.Struct({
+  name: Schema.String,
+  dependencies: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  peerDependencies: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  devDependencies: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
+})
+
+const manifest = (folder: string) =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(read(posix.join(folder, "package.json")))
+
+const folders = ["packages/core", "packages/adapters", "packages/runtime", "examples", "test"]
+
+/** Per folder, the packages its files may import. Tests also see the tools of the root. */
+const declared = new Map(
+  folders.map((folder) => {
+    const { name, dependencies, peerDependencies } = manifest(folder)
+    const tools = folder === "test" ? manifest(".").devDependencies : {}
+    return [folder, new Set([name, ...Object.keys({ ...dependencies, ...peerDependencies, ...tools })])]
+  })
+)
+
+const folderOf = (path: string) => folders.find((folder) => path.startsWith(`${folder}/`))
+
+const packageOf = (specifier: string) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/")
+
+const below = (path: string, ...prefixes: ReadonlyArray<string>) => prefixes.some((prefix) => path.startsWith(prefix))
+
+const library = (path: string) => /^packages\/[^/]+\/src\//.test(path)
+const core = (path: string) => below(path, "packages/core/src/")
+const laws = (path: string) => below(path, "packages/core/src/laws/")
+const ports = (path: string) => below(path, "packages/core/src/ports/")
+const cli = (path: string) => below(path, "packages/runtime/src/cli/")
+const runtime = (path: string) => below(path, "packages/runtime/src/") && !cli(path)
+
+// --- The rules --------------------------------------------------------------------------------------------------------
+
+interface ImportRule {
+  readonly applies: (path: string) => boolean
+  readonly forbids: (target: Import, path: string) => boolean
+}
+
+const importRules: Readonly<Record<string, ImportRule>> = {
+  "core imports effect and nothing else; laws also fast-check": {
+    applies: core,
+    forbids: ({ isRelative, target }, path) =>
+      !isRelative && packageOf(target) !== "effect" && !(laws(path) && target === "fast-check")
+  },
+  "pure modules of core know no ports": {
+    applies: (path) => core(path) && !ports(path) && !laws(path) && path !== "packages/core/src/index.ts",
+    forbids: ({ target }) => ports(target)
+  },
+  "only laws import laws": {
+    applies: (path) => core(path) && !laws(path),
+    forbids: ({ target }) => laws(target)
+  },
+  "adapters never import the runtime": {
+    applies: (path) => below(path, "packages/adapters/src/"),
+    forbids: ({ target }) => packageOf(target) === "@refold/runtime"
+  },
+  "the runtime sees ports, no adapter, no SQL; its command line chooses": {
+    applies: runtime,
+    forbids: ({ target }) =>
+      ["@refold/adapters", "@effect/sql-pg", "pg"].includes(packageOf(target)) ||
+      below(target, "effect/sql") ||
+      cli(target)
+  },
+  "a relative import stays in its package": {
+    applies: () => true,
+    forbids: ({ isRelative, target }, path) => isRelative && folderOf(target) !== folderOf(path)
+  },
+  "an imported package is declared where it is imported": {
+    applies: () => true,
+    forbids: ({ isRelative, target }, path) =>
+      !isRelative && !isBuiltin(target) && declared.get(folderOf(path) ?? "")?.has(packageOf(target)) !== true
+  }
+}
+
+interface SyntaxRule {
+  readonly applies: (path: string) => boolean
+  readonly forbids: (node: Node) => boolean
+}
+
+const syntaxRules: Readonly<Record<string, SyntaxRule>> = {
+  "time comes from Clock": {
+    applies: library,
+    forbids: (node) =>
+      isMember(node, "Date", "now") ||
+      (node.type === "NewExpression" &&
+        isName(node["callee"], "Date") &&
+        Array.isArray(node["arguments"]) &&
+        node["arguments"].length === 0)
+  },
+  "chance comes from Random": { applies: library, forbids: (node) => isMember(node, "Math", "random") },
+  "waiting is Effect.sleep": {
+    applies: library,
+    forbids: ({ type, callee }) =>
+      type === "CallExpression" && ["setTimeout", "setInterval"].some((name) => isName(callee, name))
+  },
+  "failures are values, not try": { applies: library, forbids: ({ type }) => type === "TryStatement" },
+  "output goes through Console or the log": { applies: library, forbids: (node) => isMember(node, "console") },
+  "settings come from Config": {
+    applies: (path) => library(path) && !cli(path),
+    forbids: (node) => isMember(node, "process", "env")
+  },
+  "nothing is any": { applies: library, forbids: ({ type }) => type === "TSAnyKeyword" },
+  "no test is focused, skipped or left to do; skipIf says why": {
+    applies: (path) => below(path, "test/"),
+    forbids: (node) => {
+      const rootOf = (value: unknown): unknown =>
+        isNode(value) && value.type === "MemberExpression" ? rootOf(value["object"]) : value
+      return (
+        node.type === "MemberExpression" &&
+        ["only", "skip", "todo"].some((name) => isName(node["property"], name)) &&
+        ["it", "test", "describe", "layer"].some((name) => isName(rootOf(node), name))
+      )
+    }
+  }
+}
+
+const silenced = /@ts-(ignore|nocheck)/
+
+/** One line per broken rule: where, and which. */
+const violations = (source: Source): ReadonlyArray<string> => {
+  const { path, text } = source
+  const nodes = nodesOf(source)
+  const at = (offset: number, rule: string) => `${path}:${text.slice(0, offset).split("\n").length} ${rule}`
+  const imports = importsOf(path, nodes)
+  return [
+    ...Object.entries(importRules).flatMap(([name, rule]) =>
+      rule.applies(path)
+        ? imports
+            .filter((each) => rule.forbids(each, path))
+            .map(({ node, target }) => at(node.start, `${name}: ${target}`))
+        : []
+    ),
+    ...Object.entries(syntaxRules).flatMap(([name, rule]) =>
+      rule.applies(path) ? nodes.filter(rule.forbids).map(({ start }) => at(start, name)) : []
+    ),
+    ...(library(path) && silenced.test(text) ? [at(text.search(silenced), "the compiler is not silenced")] : [])
+  ]
+}
+
+/** The imports that lead from a file back to itself, one path per cycle found; type-only imports count. */
+const cycles = (sources: ReadonlyArray<Source>): ReadonlyArray<string> => {
+  const graph = new Map(
+    sources.map((source) => [source.path, importsOf(source.path, nodesOf(source)).map(({ target }) => target)])
+  )
+  const done = new Set<string>()
+  const found: Array<string> = []
+  const visit = (path: string, trail: ReadonlyArray<string>): void => {
+    const start = trail.indexOf(path)
+    if (start >= 0) found.push([...trail.slice(start), path].join(" -> "))
+    if (start >= 0 || done.has(path)) return
+    graph.get(path)?.forEach((target) => visit(target, [...trail, path]))
+    done.add(path)
+  }
+  sources.forEach(({ path }) => visit(path, []))
+  return found
+}
+
+// --- The test ---------------------------------------------------------------------------------------------------------
+
+const sources = globSync(["packages/*/src/**/*.ts", "examples/**/*.ts", "test/**/*.ts"], {
+  cwd: root,
+  exclude: ["**/node_modules/**", "**/dist/**"]
+}).map((file) => ({ path: file.replaceAll("\\", "/"), text: read(file) }))
+
+describe("Architecture", () => {
+  it("reads every workspace folder", () => {
+    assert.isTrue(folders.slice(0, 3).every((folder) => sources.some(({ path }) => folderOf(path) === folder)))
+  })
+
+  it("holds in every file", () => {
+    assert.deepStrictEqual(sources.flatMap(violations), [])
+  })
+
+  it("has no import cycles", () => {
+    assert.deepStrictEqual(cycles(sources), [])
+  })
+})
+
+describe("Architecture rules bite", () => {
+  const broken: ReadonlyArray<readonly [rule: string, path: string, text: string]> = [
+    ["core imports effect", "packages/core/src/A.ts", `import fs from "node:fs"`],
+    ["core imports effect", "packages/core/src/A.ts", `import fc from "fast-check"`],
+    ["core imports effect", "packages/core/src/A.ts", `type T = import("@effect/sql-pg").PgClient`],
+    ["pure modules", "packages/core/src/A.ts", `import type { B } from "./ports/B.ts"`],
+    ["only laws", "packages/core/src/A.ts", `export * from "./laws/B.ts"`],
+    ["adapters never", "packages/adapters/src/memory/A.ts", `await import("@refold/runtime")`],
+    ["the runtime sees", "packages/runtime/src/A.ts", `export { layer } from "@refold/adapters/memory"`],
+    ["the runtime sees", "packages/runtime/src/A.ts", `import { SqlClient } from "effect/sql"`],
+    ["the runtime sees", "packages/runtime/src/A.ts", `import { main } from "./cli/main.ts"`],
+    ["a relative import", "packages/runtime/src/A.ts", `import { B } from "../../core/src/B.ts"`],
+    ["an imported package", "packages/core/src/laws/A.ts", `import { it } from "@effect/vitest"`],
+    ["an imported package", "packages/adapters/src/memory/A.ts", `import { it } from "vitest"`],
+    ["an imported package", "examples/A.ts", `import { parse } from "csv-parse"`],
+    ["time comes", "packages/core/src/A.ts", `const a = Date.now()`],
+    ["time comes", "packages/core/src/A.ts", `const a = new Date()`],
+    ["time comes", "packages/core/src/A.ts", `const a = [1].map(Date.now)`],
+    ["chance comes", "packages/runtime/src/A.ts", `const a = Math.random()`],
+    ["waiting is", "packages/runtime/src/A.ts", `setTimeout(() => {}, 1)`],
+    ["failures are", "packages/adapters/src/memory/A.ts", `try { a() } catch {}`],
+    ["output goes", "packages/runtime/src/cli/A.ts", `console.log(1)`],
+    ["settings come", "packages/adapters/src/memory/A.ts", `const a = process.env["A"]`],
+    ["nothing is any", "packages/core/src/A.ts", `const a = b as any`],
+    ["nothing is any", "packages/core/src/A.ts", `const a = (b: any) => b`],
+    ["the compiler", "packages/core/src/A.ts", `// @ts-ignore`],
+    ["no test is", "test/A.test.ts", `it.effect.skip("a", () => b)`],
+    ["no test is", "test/A.test.ts", `describe.only("a", () => {})`]
+  ]
+  it.each(broken)("%s … in %s: %s", (rule, path, text) => {
+    const found = violations({ path, text })
+    assert.isTrue(
+      found.some((line) => line.startsWith(`${path}:1 ${rule}`)),
+      `found ${JSON.stringify(found)}`
+    )
+  })
+
+  it("and leave alone what is allowed", () => {
+    const allowed: ReadonlyArray<readonly [path: string, text: string]> = [
+      ["packages/core/src/A.ts", `import { Effect } from "effect"; import { B } from "./B.ts"; const a = new Date(0)`],
+      ["packages/core/src/A.ts", `/** Never \`try {\`, nor \`Date.now()\`. */ export const text = "console.log(any)"`],
+      ["packages/core/src/index.ts", `export * as B from "./ports/B.ts"`],
+      ["packages/core/src/ports/A.ts", `import { B } from "../B.ts"`],
+      ["packages/core/src/laws/A.ts", `import fc from "fast-check"; import { B } from "../ports/B.ts"`],
+      ["packages/adapters/src/postgres/A.ts", `import { PgClient } from "@effect/sql-pg"; import "node:zlib"`],
+      ["packages/runtime/src/cli/A.ts", `import "@refold/adapters/postgres"; const a = process.env["A"]`],
+      ["test/A.test.ts", `import fc from "fast-check"; it.skipIf(b)("needs a terminal", () => {})`]
+    ]
+    assert.deepStrictEqual(
+      allowed.flatMap(([path, text]) => violations({ path, text })),
+      []
+    )
+  })
+
+  it("and a cycle is found, through types too", () => {
+    const cyclic = [
+      { path: "packages/core/src/A.ts", text: `import type { B } from "./B.ts"` },
+      { path: "packages/core/src/B.ts", text: `export * from "./ports/C.ts"` },
+      { path: "packages/core/src/ports/C.ts", text: `import { B } from "../B.ts"` }
+    ]
+    assert.deepStrictEqual(cycles(cyclic), [
+      "packages/core/src/B.ts -> packages/core/src/ports/C.ts -> packages/core/src/B.ts"
+    ])
+  })
+})

