@@ -7,6 +7,7 @@ import {
   type ExecutionHeader,
   Identifier,
   type ImportedRow,
+  Instant,
   Json,
   type StoreError,
   Workflow,
@@ -14,7 +15,18 @@ import {
   WorkflowExecutionModel,
   noState
 } from "@refold/core"
-import { Array, Effect, type FileSystem, Option, Order, type PlatformError, Result, Schema, type Scope, Stream } from "effect"
+import {
+  Array,
+  Effect,
+  type FileSystem,
+  Option,
+  Order,
+  type PlatformError,
+  Result,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import { hash } from "node:crypto"
 import * as ExternalSort from "./ExternalSort.ts"
 import { checkIds } from "./WorkflowEventSourcing.ts"
@@ -76,50 +88,47 @@ const batchRowCount = 2000
  * file. Event ids are made from the tenant, the execution and all rows up to the event's, so the same file adds nothing
  * the second time and a longer version of it adds the rest. Memory is bounded, whatever the length.
  */
-export const importRows = Effect.fn("EventLogImport.importRows")(
-  function* <E, R>(
-    rows: Stream.Stream<ImportedRow, E, R>,
-    options: {
-      readonly tenant: string
-      readonly workflow: string
-      readonly onProgress?: (progress: ImportProgress) => Effect.Effect<void>
-    }
-  ): Effect.fn.Return<
-    ImportSummary,
-    E | ImportError,
-    R | FileSystem.FileSystem | Scope.Scope | WorkflowEventModel | WorkflowExecutionModel
-  > {
-    const { onProgress = () => Effect.void, tenant } = options
-    yield* checkIds({ tenant, workflow: options.workflow })
-    let rowCount = 0
-    const checked = rows.pipe(
-      Stream.mapArrayEffect((batch) =>
-        Effect.gen(function* () {
-          for (const row of batch) yield* checkRow(row)
-          rowCount += batch.length
-          yield* onProgress({ phase: "reading", rowCount })
-          return batch
-        })
-      )
-    )
-    const sorted = yield* ExternalSort.sort(checked, { order: byExecutionThenTime, weigh })
-    const writer = yield* makeWriter(tenant, Workflow.open(options.workflow))
-    let writtenCount = 0
-    yield* sorted.pipe(
-      Stream.rechunk(batchRowCount),
-      Stream.runForEachArray((batch) => {
-        writtenCount += batch.length
-        return Effect.andThen(
-          writer.write(batch),
-          onProgress({ phase: "writing", rowCount: writtenCount, totalRowCount: rowCount })
-        )
+export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R>(
+  rows: Stream.Stream<ImportedRow, E, R>,
+  options: {
+    readonly tenant: string
+    readonly workflow: string
+    readonly onProgress?: (progress: ImportProgress) => Effect.Effect<void>
+  }
+): Effect.fn.Return<
+  ImportSummary,
+  E | ImportError,
+  R | FileSystem.FileSystem | Scope.Scope | WorkflowEventModel | WorkflowExecutionModel
+> {
+  const { onProgress = () => Effect.void, tenant } = options
+  yield* checkIds({ tenant, workflow: options.workflow })
+  let rowCount = 0
+  const checked = rows.pipe(
+    Stream.mapArrayEffect((batch) =>
+      Effect.gen(function* () {
+        for (const row of batch) yield* checkRow(row)
+        rowCount += batch.length
+        yield* onProgress({ phase: "reading", rowCount })
+        return batch
       })
     )
-    const summary: ImportSummary = { rowCount, ...writer.counts() }
-    return summary
-  },
-  Effect.scoped
-)
+  )
+  const sorted = yield* ExternalSort.sort(checked, { order: byExecutionThenTime, weigh })
+  const writer = yield* makeWriter(tenant, Workflow.open(options.workflow))
+  let writtenCount = 0
+  yield* sorted.pipe(
+    Stream.rechunk(batchRowCount),
+    Stream.runForEachArray((batch) => {
+      writtenCount += batch.length
+      return Effect.andThen(
+        writer.write(batch),
+        onProgress({ phase: "writing", rowCount: writtenCount, totalRowCount: rowCount })
+      )
+    })
+  )
+  const summary: ImportSummary = { rowCount, ...writer.counts() }
+  return summary
+}, Effect.scoped)
 
 const byExecutionThenTime: Order.Order<ImportedRow> = Order.combineAll([
   Order.mapInput(Order.String, (row: ImportedRow) => row.execution_id),
@@ -131,11 +140,17 @@ const byExecutionThenTime: Order.Order<ImportedRow> = Order.combineAll([
 const weigh = (row: ImportedRow): number =>
   400 + 2 * (row.execution_id.length + row.event_name.length + JSON.stringify(row.payload ?? null).length)
 
+const isInstant = Schema.is(Instant.Instant)
+
 const checkRow = (row: ImportedRow): Effect.Effect<void, RowRefused> => {
-  const { event_name, event_type, execution_id, line, user_id } = row
+  const { created_at, event_name, event_type, execution_id, line, user_id } = row
   for (const [field, text] of Object.entries({ execution_id, event_name, event_type, user_id })) {
     const problem = text === undefined ? undefined : Identifier.problem(text)
     if (problem !== undefined) return Effect.fail(new RowRefused({ line, field, problem }))
+  }
+  if (!isInstant(created_at)) {
+    const problem = "is not an instant such as 2025-03-01T12:00:00.000Z"
+    return Effect.fail(new RowRefused({ line, field: "created_at", problem }))
   }
   const payload = Json.check(row.payload ?? null)
   return Result.isSuccess(payload)
@@ -174,12 +189,18 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
     events.read({ tenant, executionId, after: position - 1, to: position }).pipe(Stream.runHead)
 
   /** What of an execution's rows the log does not hold yet; fails when what it holds is something else. */
-  const missing = Effect.fnUntraced(function* (placed: Array.NonEmptyReadonlyArray<Placed>, header: ExecutionHeader | undefined) {
+  const missing = Effect.fnUntraced(function* (
+    placed: Array.NonEmptyReadonlyArray<Placed>,
+    header: ExecutionHeader | undefined
+  ) {
     const [first] = placed
     const executionId = first.row.execution_id
     if (header === undefined) return placed
     if (header.workflow.name !== workflow.name || !Workflow.isOpen(header.workflow)) {
-      return yield* conflict(first, `cannot be added: it runs workflow "${header.workflow.name}", so import under another`)
+      return yield* conflict(
+        first,
+        `cannot be added: it runs workflow "${header.workflow.name}", so import under another`
+      )
     }
     const known = placed.filter(({ position }) => position <= header.position)
     const newest = known.at(-1)
@@ -202,7 +223,10 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
   })
 
   const write = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<ImportedRow>) {
-    const groups = Array.groupWith(Array.map(rows, place), (left, right) => left.row.execution_id === right.row.execution_id)
+    const groups = Array.groupWith(
+      Array.map(rows, place),
+      (left, right) => left.row.execution_id === right.row.execution_id
+    )
     const headers = new Map(
       (yield* executions.findMany({ tenant, executionIds: groups.map(([first]) => first.row.execution_id) })).map(
         (header) => [header.executionId, header]

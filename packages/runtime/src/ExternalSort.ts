@@ -44,7 +44,8 @@ export const sort = Effect.fnUntraced(function* <Row, E, R>(
       Effect.as(path)
     )
   }
-  const open = (path: string) => fs.stream(path).pipe(Stream.decodeText, Stream.splitLines, Stream.mapArray(parseAll<Row>))
+  const open = (path: string) =>
+    fs.stream(path).pipe(Stream.decodeText, Stream.splitLines, Stream.mapArray(parseAll<Row>))
 
   let files: ReadonlyArray<string> = []
   let held: Array<Row> = []

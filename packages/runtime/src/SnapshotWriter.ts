@@ -1,6 +1,13 @@
 /** Stores snapshots behind the answer: by policy, pruning by retention, never failing what called for them. */
-import { Instant, Json, Snapshot, StoreError, type Workflow, WorkflowSnapshotModel } from "@refold/core"
-import type { ExecutionState } from "@refold/core"
+import {
+  type ExecutionState,
+  Instant,
+  Json,
+  Snapshot,
+  type StoreError,
+  type Workflow,
+  WorkflowSnapshotModel
+} from "@refold/core"
 import { Clock, Context, Effect, FiberMap, Layer, Metric, Result, Schema } from "effect"
 import * as Metrics from "./Metrics.ts"
 

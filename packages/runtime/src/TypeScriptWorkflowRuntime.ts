@@ -12,7 +12,7 @@ import {
   WorkflowExecutionModel,
   defaultEventType
 } from "@refold/core"
-import { Array, Context, Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
+import { Array, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import * as Metrics from "./Metrics.ts"
 import { SnapshotWriter } from "./SnapshotWriter.ts"
@@ -163,15 +163,17 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   /** What the key led to the first time it was used; none when it is new. */
   const firstResult = Effect.fnUntraced(function* (
     options: Pick<SubmitOptions, "tenant" | "executionId" | "idempotencyKey">,
-    isSameRequest: (event: WorkflowEvent) => boolean
+    request: Workflow.Submission
   ) {
     const { executionId, idempotencyKey, tenant } = options
     if (idempotencyKey === undefined) return Option.none<ExecutionState.ExecutionState>()
     const found = yield* events.findByIdempotencyKey({ tenant, executionId, idempotencyKey })
     if (Option.isNone(found)) return Option.none<ExecutionState.ExecutionState>()
-    if (!isSameRequest(found.value)) return yield* new IdempotencyConflict({ executionId, idempotencyKey })
-    const replayed = yield* sourcing.replayEvents(executionId, tenant, { replayTo: found.value.position })
-    return Option.some(replayed.executionState)
+    const conflict = new IdempotencyConflict({ executionId, idempotencyKey })
+    if (!isSameEvent(found.value, request)) return yield* conflict
+    const { executionState } = yield* sourcing.replayEvents(executionId, tenant, { replayTo: found.value.position })
+    if (request.workflow !== undefined && request.workflow !== executionState.workflow.name) return yield* conflict
+    return Option.some(executionState)
   })
 
   /** Commits a decision made on `state`, and returns the state it leads to. */
@@ -208,46 +210,46 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return after
   })
 
-  const startWorkflow = Effect.fn("TypeScriptWorkflowRuntime.startWorkflow")(
-    function* <W extends WorkflowRef>(options: StartOptions<W>) {
-      const { data, executionId, idempotencyKey, metadata, tenant, userId } = options
-      yield* checkIds({ tenant, executionId, idempotencyKey })
-      const workflow = yield* workflows.get(options.workflow.name, options.workflow.version)
-      const decision = yield* Effect.fromResult(
-        Decision.start(
-          workflow,
-          {
-            ...(data === undefined ? {} : { data }),
-            ...(userId === undefined ? {} : { user_id: userId }),
-            ...(metadata === undefined ? {} : { metadata })
-          },
-          limits
+  const startWorkflow = Effect.fn("TypeScriptWorkflowRuntime.startWorkflow")(function* <W extends WorkflowRef>(
+    options: StartOptions<W>
+  ) {
+    const { data, executionId, idempotencyKey, metadata, tenant, userId } = options
+    yield* checkIds({ tenant, executionId, idempotencyKey })
+    const workflow = yield* workflows.get(options.workflow.name, options.workflow.version)
+    const decision = yield* Effect.fromResult(
+      Decision.start(
+        workflow,
+        {
+          ...(data === undefined ? {} : { data }),
+          ...(userId === undefined ? {} : { user_id: userId }),
+          ...(metadata === undefined ? {} : { metadata })
+        },
+        limits
+      )
+    )
+    const request: Workflow.Submission = { ...Array.headNonEmpty(decision.events), workflow: workflow.name }
+    const first = yield* firstResult(options, request)
+    if (Option.isSome(first)) return first.value
+    return yield* append(workflow, undefined, decision, options).pipe(
+      // Somebody else started it meanwhile; with the same key it was this very request.
+      Effect.catchTag("PositionConflict", () =>
+        Effect.flatMap(
+          firstResult(options, request),
+          Option.match({
+            onSome: Effect.succeed,
+            onNone: () => Effect.fail(new ExecutionAlreadyExists({ executionId }))
+          })
         )
       )
-      const [started] = decision.events
-      const isSameRequest = (event: WorkflowEvent) => isSameEvent(event, started)
-      const first = yield* firstResult(options, isSameRequest)
-      if (Option.isSome(first)) return first.value
-      return yield* append(workflow, undefined, decision, options).pipe(
-        // Somebody else started it meanwhile; with the same key it was this very request.
-        Effect.catchTag("PositionConflict", () =>
-          Effect.flatMap(
-            firstResult(options, isSameRequest),
-            Option.match({
-              onSome: Effect.succeed,
-              onNone: () => Effect.fail(new ExecutionAlreadyExists({ executionId }))
-            })
-          )
-        )
-      )
-    }
-  )
+    )
+  })
 
   const attempt = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, submission, tenant } = options
-    const first = yield* firstResult(options, (event) => isSameEvent(event, submission))
-    if (Option.isSome(first)) return first.value
     const { executionState } = yield* sourcing.replayEvents(executionId, tenant)
+    // After the replay: a rival that uses the key from here on moves the execution, and that is a conflict.
+    const first = yield* firstResult(options, submission)
+    if (Option.isSome(first)) return first.value
     const { name, version } = executionState.workflow
     if (submission.workflow !== undefined && submission.workflow !== name) {
       return yield* new WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
@@ -313,9 +315,14 @@ const backOff = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedul
 const polling = Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("1 second")])
 
 /** Whether the event is what the request would append: an idempotency key stands for one request. */
-const isSameEvent = (event: WorkflowEvent, request: Workflow.Submission): boolean =>
-  event.event_name === request.event_name &&
-  event.event_type === (request.event_type ?? defaultEventType) &&
-  event.user_id === request.user_id &&
-  (request.to_state === undefined || event.to_state === request.to_state) &&
-  Json.canonical(event.payload ?? null) === Json.canonical(request.payload ?? null)
+const isSameEvent = (event: WorkflowEvent, request: Workflow.Submission): boolean => {
+  const payload = Json.check(request.payload ?? null, Number.POSITIVE_INFINITY)
+  return (
+    event.event_name === request.event_name &&
+    event.event_type === (request.event_type ?? defaultEventType) &&
+    event.user_id === request.user_id &&
+    (request.to_state === undefined || event.to_state === request.to_state) &&
+    Result.isSuccess(payload) &&
+    Json.canonical(event.payload ?? null) === Json.canonical(payload.success)
+  )
+}

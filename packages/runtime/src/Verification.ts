@@ -64,6 +64,7 @@ class Check {
   #fromLog: ExecutionState.ExecutionState | undefined
   #fromSnapshot: ExecutionState.ExecutionState | undefined
   #isBroken = false
+  #lastPosition = 0
 
   constructor(header: ExecutionHeader, workflow: Workflow.Workflow, report: Report) {
     this.#header = header
@@ -76,7 +77,13 @@ class Check {
     this.#report.find({ tenant, executionId, problem })
   }
 
+  /** The last event read: beyond the header when the execution moved meanwhile. */
+  get lastPosition(): number {
+    return this.#lastPosition
+  }
+
   fold(events: ReadonlyArray<WorkflowEvent>): void {
+    this.#lastPosition = events.at(-1)?.position ?? this.#lastPosition
     if (this.#isBroken) return
     const bounds = { to: this.#header.position }
     const fromLog = Replay.fold(this.#workflow, this.#fromLog, events, bounds)
@@ -110,13 +117,18 @@ class Check {
   finish(): void {
     this.#report.executionCount += 1
     if (this.#isBroken) return
-    const { currentState, position, startedAt, updatedAt } = this.#header
+    const { currentState, isComplete, position, startedAt, updatedAt } = this.#header
     const state = this.#fromLog
     if (state?.position !== position) {
       this.find(`its log ends at position ${state?.position ?? 0}, but its header is at ${position}`)
       return
     }
-    if (state.currentState !== currentState || state.startedAt !== startedAt || state.updatedAt !== updatedAt) {
+    if (
+      state.currentState !== currentState ||
+      state.isComplete !== isComplete ||
+      state.startedAt !== startedAt ||
+      state.updatedAt !== updatedAt
+    ) {
       this.find("its header is not what its log folds to")
     }
     if (
@@ -177,17 +189,22 @@ export const verify = Effect.fn("Verification.verify")(function* (options: {
 
 const verifyPage = Effect.fnUntraced(function* (
   tenant: string,
-  headers: Array.NonEmptyReadonlyArray<ExecutionHeader>,
+  listed: Array.NonEmptyReadonlyArray<ExecutionHeader>,
   report: Report
 ) {
   const events = yield* WorkflowEventModel
+  const executions = yield* WorkflowExecutionModel
   const snapshots = yield* WorkflowSnapshotModel
   const workflows = yield* Workflows
   const range = {
     tenant,
-    fromExecutionId: Array.headNonEmpty(headers).executionId,
-    toExecutionId: Array.lastNonEmpty(headers).executionId
+    fromExecutionId: Array.headNonEmpty(listed).executionId,
+    toExecutionId: Array.lastNonEmpty(listed).executionId
   }
+  const executionIds = listed.map((header) => header.executionId)
+  // In this order, so that what writers add meanwhile never lies beyond what is read after it.
+  const taken = Array.groupBy(yield* Stream.runCollect(snapshots.readTenant(range)), (each) => `=${each.execution_id}`)
+  const headers = yield* executions.findMany({ tenant, executionIds })
   const checks = new Map<string, Check>()
   for (const header of headers) {
     const { executionId, workflow } = header
@@ -195,7 +212,6 @@ const verifyPage = Effect.fnUntraced(function* (
     if (Result.isSuccess(found)) checks.set(executionId, new Check(header, found.success, report))
     else report.find({ tenant, executionId, problem: found.failure.message })
   }
-  const taken = Array.groupBy(yield* Stream.runCollect(snapshots.readTenant(range)), (each) => `=${each.execution_id}`)
   yield* Stream.runForEachArray(events.readTenant(range), (batch) =>
     Effect.sync(() => {
       report.eventCount += batch.length
@@ -207,9 +223,20 @@ const verifyPage = Effect.fnUntraced(function* (
   )
   for (const { executionId, position } of headers) {
     for (const snapshot of taken[`=${executionId}`] ?? []) {
-      if (snapshot.position > position) checks.get(executionId)?.find(`its snapshot at position ${snapshot.position} lies beyond its end`)
+      if (snapshot.position > position) {
+        checks.get(executionId)?.find(`its snapshot at position ${snapshot.position} lies beyond its end`)
+      }
     }
     checks.get(executionId)?.finish()
+  }
+  const moved = headers.filter(({ executionId, position }) => (checks.get(executionId)?.lastPosition ?? 0) > position)
+  if (moved.length === 0) return
+  const again = yield* executions.findMany({ tenant, executionIds: moved.map((header) => header.executionId) })
+  for (const { executionId, position } of again) {
+    const check = checks.get(executionId)
+    if (check !== undefined && check.lastPosition > position) {
+      check.find(`its log goes on to position ${check.lastPosition}, but its header is at ${position}`)
+    }
   }
 })
 

@@ -21,7 +21,8 @@ import { type WorkflowNotFound, Workflows } from "./Workflows.ts"
 /** The state given is not what the log folds to; nothing was stored. */
 export class SnapshotDivergence extends Schema.TaggedError<SnapshotDivergence>()("SnapshotDivergence", {
   executionId: Schema.String,
-  position: Schema.Int
+  /** That of the state given, so perhaps none that exists. */
+  position: Schema.Number
 }) {
   override get message(): string {
     return `The state given for execution "${this.executionId}" at position ${this.position} is not what its log folds to: replay it, and snapshot that`
@@ -167,7 +168,9 @@ const make = Effect.gen(function* () {
     })
     const state = yield* Replay.foldStream(workflow, from, tail, bounds)
     const isWhole = bounds.until === undefined && bounds.to === undefined
-    if (state === undefined || state.position < (isWhole ? header.position : (bounds.to ?? 1))) {
+    // Events after an instant are not missing; all that is known of it is that the execution had started.
+    const leastPosition = bounds.until === undefined ? (bounds.to ?? header.position) : 1
+    if (state === undefined || state.position < leastPosition) {
       return yield* new Replay.CorruptHistory({
         tenant,
         executionId,
@@ -204,9 +207,7 @@ const make = Effect.gen(function* () {
   ) {
     const { header, workflow } = yield* load(executionId, tenant)
     const diverges = (position: number) => new SnapshotDivergence({ executionId, position })
-    if (state !== undefined && !(state.position >= 1 && state.position <= header.position)) {
-      return yield* diverges(state.position)
-    }
+    if (state !== undefined && !isPlaceWithin(state.position, header.position)) return yield* diverges(state.position)
     // From the log alone: a snapshot made from a snapshot would pass on what is wrong with it.
     const { executionState } = yield* replayEvents(executionId, tenant, {
       useSnapshots: false,
@@ -218,6 +219,9 @@ const make = Effect.gen(function* () {
 
   return WorkflowEventSourcing.of({ replayEvents, createSnapshot })
 })
+
+const isPlaceWithin = (position: number, last: number): boolean =>
+  Number.isInteger(position) && position >= 1 && position <= last
 
 /** Whether two states are equal in every field, their data as its schema encodes it. */
 const isSame = (
@@ -250,7 +254,10 @@ export const checkIds = (ids: {
 const checkBounds = Effect.fnUntraced(function* (options: ReplayOptions) {
   const { batchSize, replayTo, replayUntil } = options
   if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= maxBatchSize)) {
-    return yield* new Decision.InvalidInput({ field: "batchSize", problem: `must be a whole number from 1 to ${maxBatchSize}` })
+    return yield* new Decision.InvalidInput({
+      field: "batchSize",
+      problem: `must be a whole number from 1 to ${maxBatchSize}`
+    })
   }
   if (replayTo !== undefined && !(Number.isInteger(replayTo) && replayTo >= 1 && replayTo <= maxPosition)) {
     return yield* new Decision.InvalidInput({ field: "replayTo", problem: "must be a position: a whole number from 1" })

@@ -9,7 +9,14 @@ export {
   WorkflowMismatch,
   maxAttempts
 } from "./TypeScriptWorkflowRuntime.ts"
-export type { StartData, StartError, StartOptions, SubmitError, SubmitOptions, WorkflowRef } from "./TypeScriptWorkflowRuntime.ts"
+export type {
+  StartData,
+  StartError,
+  StartOptions,
+  SubmitError,
+  SubmitOptions,
+  WorkflowRef
+} from "./TypeScriptWorkflowRuntime.ts"
 export { SnapshotDivergence, WorkflowEventSourcing } from "./WorkflowEventSourcing.ts"
 export type { ReplayDebug, ReplayError, ReplayOptions, Replayed } from "./WorkflowEventSourcing.ts"
 export { WorkflowNotFound, Workflows } from "./Workflows.ts"

@@ -1,8 +1,7 @@
 /** Which store the command line works on: the server named by `--database` or `DATABASE_URL`, else the embedded one. */
 import { PgliteStore } from "@refold/adapters/pglite"
 import { PostgresStore } from "@refold/adapters/postgres"
-import { PgClient } from "@effect/sql-pg"
-import { Config, Effect, Layer, Option, Redacted } from "effect"
+import { Config, Effect, Layer, Option } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"
 import { TypeScriptWorkflowRuntime } from "../TypeScriptWorkflowRuntime.ts"
 import { WorkflowEventSourcing } from "../WorkflowEventSourcing.ts"
@@ -32,7 +31,19 @@ export const layerClient = Layer.unwrap(
     const dataDir = yield* DataDirectory
     return Option.match(database, {
       onNone: () => PgliteStore.layerClient({ dataDir }),
-      onSome: (url) => PostgresStore.layerUrl(url)
+      onSome: (url) => PostgresStore.layerClient({ url })
     })
   })
+)
+
+/** The ports. The embedded database is this command's own, so its schema is kept up to date; a server's is not touched. */
+const layerPorts = Layer.unwrap(
+  Effect.map(Database, (database) => (Option.isNone(database) ? PostgresStore.layerMigrated() : PostgresStore.layer))
+).pipe(Layer.provide(layerClient))
+
+/** The services that commands work with. Every workflow name is known, as an open workflow. */
+export const layer = TypeScriptWorkflowRuntime.layer.pipe(
+  Layer.provideMerge(WorkflowEventSourcing.layer),
+  Layer.provideMerge(Workflows.layerOpen()),
+  Layer.provideMerge(layerPorts)
 )

@@ -1,0 +1,42 @@
+/** Progress on standard error: a bar with rate and time left on a terminal, a line now and then elsewhere. */
+import { SingleBar } from "cli-progress"
+import { Clock, Effect } from "effect"
+
+/** How far something is; without a total nobody knows yet how far there is to go. */
+export interface Step {
+  readonly label: string
+  readonly count: number
+  readonly total?: number
+}
+
+/** Lines between which at least this many milliseconds pass, where there is no terminal. */
+const lineInterval = 2000
+
+/** Shows one step after the other, until the scope closes. */
+export const make = Effect.gen(function* () {
+  let shown: { readonly bar: SingleBar; readonly label: string; readonly startedAt: number } | undefined
+  yield* Effect.addFinalizer(() => Effect.sync(() => shown?.bar.stop()))
+
+  return Effect.fnUntraced(function* ({ count, label, total }: Step) {
+    const now = yield* Clock.currentTimeMillis
+    if (shown?.label !== label) {
+      shown?.bar.stop()
+      const bar = new SingleBar({
+        stream: process.stderr,
+        noTTYOutput: true,
+        notTTYSchedule: lineInterval,
+        hideCursor: true,
+        barsize: 30,
+        etaBuffer: 1000,
+        format:
+          total === undefined
+            ? "{label}: {value} rows, {rate}/s"
+            : "{label}: {bar} {percentage}% of {total} events, {rate}/s, {eta_formatted} left"
+      })
+      bar.start(total ?? count, 0, { label, rate: "-" })
+      shown = { bar, label, startedAt: now }
+    }
+    const seconds = (now - shown.startedAt) / 1000
+    shown.bar.update(count, { label, rate: seconds < 0.1 ? "-" : String(Math.round(count / seconds)) })
+  })
+})

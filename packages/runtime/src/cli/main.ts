@@ -1,0 +1,70 @@
+/** The program `refold`: exit 0 done, 1 a failure with one sentence, 2 wrong usage. */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit, Logger, Option, Predicate, Stdio } from "effect"
+import { CliError, CliOutput, Command } from "effect/cli"
+import * as ExecutionCommands from "./ExecutionCommands.ts"
+import * as Output from "./Output.ts"
+import * as Store from "./Store.ts"
+import * as StoreCommands from "./StoreCommands.ts"
+import { version } from "./Version.ts"
+
+const refold = Command.make("refold").pipe(
+  Command.withDescription("Event-sourced workflows: a log, its replay, and the state at any instant"),
+  Command.withSubcommands([
+    StoreCommands.importLog,
+    ExecutionCommands.start,
+    ExecutionCommands.submit,
+    ExecutionCommands.replay,
+    ExecutionCommands.history,
+    ExecutionCommands.executions,
+    ExecutionCommands.snapshot,
+    StoreCommands.exportLog,
+    StoreCommands.verify,
+    StoreCommands.migrate
+  ]),
+  Command.withGlobalFlags([Store.Database, Store.DataDirectory])
+)
+
+/** What went wrong, said on standard error, and the exit code for it. */
+const report = (cause: Cause.Cause<unknown>) =>
+  Effect.gen(function* () {
+    const failure = Option.getOrUndefined(Cause.findErrorOption(cause))
+    if (isShowHelp(failure)) return failure.errors.length === 0 ? 0 : 2
+    if (isClosedPipe(failure)) return 0
+    if (Cause.hasInterruptsOnly(cause)) return 130
+    const text =
+      failure instanceof Error
+        ? `refold: ${Output.printable(failure.message)}`
+        : `refold: this is a defect of Refold, please report it\n${Cause.pretty(cause)}`
+    yield* Effect.sync(() => process.stderr.write(`${text}\n`))
+    return 1
+  })
+
+const isShowHelp = (error: unknown): error is CliError.ShowHelp =>
+  CliError.isCliError(error) && error._tag === "ShowHelp"
+
+/** The reader of our output, such as `head`, has seen enough. */
+const isClosedPipe = (error: unknown): boolean =>
+  Predicate.isTagged(error, "PlatformError") &&
+  String(Predicate.hasProperty(error, "cause") ? error.cause : "").includes("EPIPE")
+
+/** Wrong usage: what is wrong, and where help is. Standard output stays for results. */
+const layerPresenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.sync(() => {
+          const problems = event.errors.map((error) => `refold: ${Output.printable(error.message.replaceAll(/\s+/g, " "))}\n`)
+          process.stderr.write(`${problems.join("")}See: ${event.commandPath.join(" ")} --help\n`)
+        })
+      : CliOutput.defaultPresenter.present(event)
+})
+
+Effect.flatMap(Stdio.Stdio, (stdio) => Effect.flatMap(stdio.args, Command.runWith(refold, { version }))).pipe(
+  Effect.as(0),
+  Effect.catchCause(report),
+  Effect.provide([NodeServices.layer, layerPresenter, Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])]),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : 130)
+  })
+)
