@@ -17,7 +17,7 @@ export type EventSchemas = { readonly [EventName in string]: EventSchema }
 export type PayloadOf<Event extends EventSchema> =
   Event extends Versioned<infer Payload>
     ? Payload["Type"]
-    : Event extends Schema.ConstraintCodec<infer Type, Json.Json>
+    : Event extends Schema.ConstraintCodec<infer Type, Json.Json | undefined>
       ? Type
       : never
 
@@ -397,9 +397,12 @@ interface JsonCodec<Type> {
   readonly is: (value: unknown) => value is Type
 }
 
-const jsonCodec = <Type, Encoded extends Json.Json>(schema: Schema.ConstraintCodec<Type, Encoded>): JsonCodec<Type> => {
+const jsonCodec = <Type, Encoded extends Json.Json | undefined>(
+  schema: Schema.ConstraintCodec<Type, Encoded>
+): JsonCodec<Type> => {
   const decodeUnknown = Schema.decodeUnknownResult(schema)
-  const encode = Schema.encodeResult(schema)
+  // A key that the schema does not name would be lost on the way: data with one is refused, so that no snapshot lies.
+  const encode = Schema.encodeResult(schema, { onExcessProperty: "error" })
   const decode = (json: Json.Json | undefined) => Result.mapError(decodeUnknown(json), toProblem)
   return {
     isPlain: isPlain(schema.ast),

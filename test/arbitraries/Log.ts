@@ -1,0 +1,14 @@
+/** Definitions with logs of theirs. */
+import type fc from "fast-check"
+import type { Workflow, WorkflowEvent } from "@refold/core"
+import { logs } from "@refold/core/laws"
+import { definition } from "./Definition.ts"
+
+export interface DefinitionAndLog {
+  readonly workflow: Workflow.Workflow
+  readonly events: ReadonlyArray<WorkflowEvent>
+}
+
+export const definitionAndLog: fc.Arbitrary<DefinitionAndLog> = definition.chain(({ generators, workflow }) =>
+  logs(workflow, generators).map(({ events }) => ({ workflow, events }))
+)

@@ -1,0 +1,128 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result, Schema } from "effect"
+import fc from "fast-check"
+import { Instant } from "@refold/core"
+
+const parsed = (text: string) => Result.getOrElse(Instant.parse(text), ({ _tag }) => _tag)
+
+const lastMillis = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+const firstMillis = Date.parse("0001-01-01")
+const millis = fc.integer({ min: firstMillis, max: lastMillis })
+
+describe("Instant.parse", () => {
+  it.each([
+    ["2025-03-01", "2025-03-01T00:00:00.000Z"],
+    ["2025-03-01T12:30", "2025-03-01T12:30:00.000Z"],
+    ["2025-03-01T12:30:05Z", "2025-03-01T12:30:05.000Z"],
+    ["2025/03/01 12:30:05,5", "2025-03-01T12:30:05.500Z"],
+    ["2025-03-01 12:30:05.123456789", "2025-03-01T12:30:05.123Z"],
+    ["2025-03-01T12:30:05.999999Z", "2025-03-01T12:30:05.999Z"],
+    ["2025-03-01T12:00:00+01:00", "2025-03-01T11:00:00.000Z"],
+    ["2025-03-01T12:00:00.000-0130", "2025-03-01T13:30:00.000Z"],
+    ["2025-03-01T12:00:00+01", "2025-03-01T11:00:00.000Z"],
+    ["2025-03-01T00:30:00+01:00", "2025-02-28T23:30:00.000Z"],
+    ["2025-12-31T23:59:59.999-14:00", "2026-01-01T13:59:59.999Z"],
+    ["2024-02-29", "2024-02-29T00:00:00.000Z"],
+    ["2000-02-29", "2000-02-29T00:00:00.000Z"],
+    ["0001-01-01", "0001-01-01T00:00:00.000Z"],
+    ["9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"]
+  ])("reads %s as %s", (text, instant) => {
+    assert.strictEqual(parsed(text), instant)
+  })
+
+  it.each([
+    "",
+    "yesterday",
+    "2025-02-29",
+    "2025-02-30",
+    "1900-02-29",
+    "2025-04-31",
+    "2025-13-01",
+    "2025-00-10",
+    "2025-01-00",
+    "2025-03-01T24:00:00Z",
+    "2025-03-01T12:60:00Z",
+    "2025-03-01T12:00:60Z",
+    "2025-03-01T12:00:00+15:00",
+    "2025-03-01T12:00:00+01:60",
+    "2025-3-1",
+    "25-03-01",
+    "+012025-03-01T12:00:00Z",
+    "2025-03-01T12:00:00Z ",
+    "2025-03-01T12:00:00Z\n",
+    "0000-12-31",
+    "0001-01-01T00:00:00+01:00",
+    "9999-12-31T23:59:59-01:00",
+    "01/03/2025"
+  ])("refuses %j and rolls nothing over", (text) => {
+    assert.strictEqual(parsed(text), "InvalidInstant")
+  })
+
+  it("says how to write one, and quotes no more than 60 characters", () => {
+    const error = Result.getOrThrow(Result.flip(Instant.parse("x".repeat(1000))))
+    assert.strictEqual(
+      error.message,
+      `"${"x".repeat(60)}" is not an instant: write one like 2025-03-01T12:00:00Z or 2025-03-01T13:00:00.000+01:00`
+    )
+  })
+
+  it("is the inverse of fromEpochMillis, and agrees with Date, at every offset", () =>
+    fc.assert(
+      fc.property(millis, fc.integer({ min: -14 * 60, max: 14 * 60 }), (at, offset) => {
+        const instant = Instant.fromEpochMillis(at)
+        assert.strictEqual(parsed(instant), instant)
+        assert.strictEqual(Instant.toEpochMillis(instant), at)
+        const local = at + offset * 60_000
+        fc.pre(local >= firstMillis && local <= lastMillis)
+        const size = Math.abs(offset)
+        const zone = [Math.floor(size / 60), size % 60].map((part) => String(part).padStart(2, "0")).join(":")
+        const text = `${new Date(local).toISOString().slice(0, -1)}${offset < 0 ? "-" : "+"}${zone}`
+        assert.strictEqual(parsed(text), instant)
+        assert.strictEqual(Date.parse(text), at)
+      }),
+      { numRuns: 1000 }
+    ))
+
+  it("keeps text order and time order the same", () =>
+    fc.assert(
+      fc.property(millis, millis, (left, right) =>
+        assert.strictEqual(Instant.fromEpochMillis(left) < Instant.fromEpochMillis(right), left < right)
+      ),
+      { numRuns: 1000 }
+    ))
+
+  it("reads what Date reads of an ISO text, or refuses it; never another instant", () => {
+    const digits = (count: number, max: number) => fc.nat({ max }).map((number) => String(number).padStart(count, "0"))
+    fc.assert(
+      fc.property(
+        digits(4, 9999),
+        digits(2, 14),
+        digits(2, 33),
+        digits(2, 25),
+        digits(2, 61),
+        (year, month, day, hour, minute) => {
+          const text = `${year}-${month}-${day}T${hour}:${minute}:00.000Z`
+          const date = new Date(text)
+          const exists = date.getTime() >= firstMillis && date.toISOString() === text
+          assert.strictEqual(parsed(text), exists ? text : "InvalidInstant")
+        }
+      ),
+      { numRuns: 1000 }
+    )
+  })
+})
+
+describe("Instant", () => {
+  it("holds one spelling only", () => {
+    const isInstant = Schema.is(Instant.Instant)
+    assert.isTrue(isInstant("2025-03-01T12:00:00.000Z"))
+    for (const text of [
+      "2025-03-01T12:00:00Z",
+      "2025-03-01T12:00:00.0000Z",
+      "2025-02-30T12:00:00.000Z",
+      "2025-03-01T24:00:00.000Z"
+    ]) {
+      assert.isFalse(isInstant(text), text)
+    }
+  })
+})

@@ -1,0 +1,140 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import fc from "fast-check"
+import { Json, Replay, Workflow } from "@refold/core"
+import { anyText } from "../arbitraries/Identifier.ts"
+import { json, jsonObject } from "../arbitraries/Json.ts"
+import { eventAt } from "./Invoice.ts"
+
+const problemOf = (value: unknown, maxBytes?: number) =>
+  Result.match(Json.check(value, maxBytes), {
+    onFailure: ({ path, problem }) => `${path} ${problem}`,
+    onSuccess: () => undefined
+  })
+
+const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)])
+
+describe("Json.check", () => {
+  it.each([
+    ["NUL in a text", { a: ["x\0"] }, "/a/0 must not hold NUL or half a surrogate pair"],
+    ["half a surrogate pair", { a: "\ud83d" }, "/a must not hold NUL or half a surrogate pair"],
+    ["the other half", ["\ude42x"], "/0 must not hold NUL or half a surrogate pair"],
+    ["NUL in a key", { "k\0": 1 }, "/k\0 must not hold NUL or half a surrogate pair in a key"],
+    [
+      "a key __proto__",
+      { a: JSON.parse(`{"__proto__":{"admin":true}}`) },
+      "/a/__proto__ must not use the key __proto__"
+    ],
+    ["NaN", { a: { b: Number.NaN } }, "/a/b must be a finite number"],
+    ["infinity", [1, Number.NEGATIVE_INFINITY], "/1 must be a finite number"],
+    ["a date", { at: new Date(0) }, "/at must be a plain object"],
+    ["a map", new Map(), " must be a plain object"],
+    ["undefined", { a: undefined }, "/a must be JSON, not undefined"],
+    ["a function", [() => 1], "/0 must be JSON, not function"],
+    ["a bigint", { n: 1n }, "/n must be JSON, not bigint"],
+    ["a symbol", Symbol("s"), " must be JSON, not symbol"],
+    ["a hole", Array.from({ length: 2 }).fill(1, 0, 1), "/1 must be JSON, not undefined"],
+    ["keys that a JSON pointer escapes", { "a/b": { "~": Number.NaN } }, "/a~1b/~0 must be a finite number"]
+  ])("refuses %s and says where", (_what, value, problem) => {
+    assert.strictEqual(problemOf(value), problem)
+  })
+
+  it("ends in a value that contains itself", () => {
+    const cycle: { self?: unknown } = {}
+    cycle.self = cycle
+    assert.match(problemOf(cycle) ?? "", /is nested more than 100 levels deep, or contains itself$/)
+  })
+
+  it("accepts 100 levels and refuses 101", () => {
+    assert.isUndefined(problemOf(nested(Json.maxDepth)))
+    assert.match(problemOf(nested(Json.maxDepth + 1)) ?? "", /is nested more than 100 levels deep/)
+  })
+
+  it("bounds the size in bytes of UTF-8: 256 KiB unless told otherwise", () => {
+    assert.isUndefined(problemOf("x".repeat(256 * 1024 - 2)))
+    assert.strictEqual(problemOf("x".repeat(256 * 1024 - 1)), " is 262145 bytes of JSON; at most 262144 are accepted")
+    assert.strictEqual(problemOf("x".repeat(300 * 1024)), " is 307202 bytes of JSON; at most 262144 are accepted")
+    assert.isUndefined(problemOf("x".repeat(300 * 1024), 400 * 1024))
+    assert.strictEqual(problemOf("🙂", 5), " is 6 bytes of JSON; at most 5 are accepted")
+  })
+
+  it("counts bytes as Buffer does", () =>
+    fc.assert(
+      fc.property(json, (value) => {
+        const size = Buffer.byteLength(JSON.stringify(value))
+        assert.isUndefined(problemOf(value, size))
+        assert.strictEqual(problemOf(value, size - 1), ` is ${size} bytes of JSON; at most ${size - 1} are accepted`)
+      }),
+      { numRuns: 1000 }
+    ))
+
+  it("accepts a text exactly when UTF-8 keeps it and it has no NUL", () =>
+    fc.assert(
+      fc.property(anyText, (text) =>
+        assert.strictEqual(Json.isStorableText(text), Buffer.from(text).toString() === text && !text.includes("\0"))
+      ),
+      { numRuns: 1000 }
+    ))
+
+  it("accepts keys that name what every object inherits, and an open workflow merges them into its own data only", () => {
+    const payload = JSON.parse(
+      `{"constructor":{"prototype":{"admin":true}},"toString":1,"hasOwnProperty":null,"prototype":[]}`
+    )
+    assert.isUndefined(problemOf(payload))
+    const log = Workflow.open("log")
+    const started = eventAt(1, { event_name: "workflow.started", payload: {}, schema_version: 1 })
+    // A log may hold what check would refuse: it can have been written by somebody else.
+    const hostile = JSON.parse(`{"__proto__":{"admin":true}}`)
+    const events = [
+      started,
+      eventAt(2, { payload, schema_version: 1 }),
+      eventAt(3, { payload: hostile, schema_version: 1 })
+    ]
+    const state = Result.getOrThrow(Replay.fold(log, undefined, events))
+    const data = state?.data ?? {}
+    assert.deepStrictEqual(Object.keys(data), ["constructor", "toString", "hasOwnProperty", "prototype", "__proto__"])
+    assert.strictEqual(Object.getPrototypeOf(data), Object.prototype)
+    assert.isFalse("admin" in data)
+    assert.isFalse("admin" in {})
+    assert.isFalse(Object.hasOwn(Object.prototype, "prototype"))
+  })
+})
+
+/** The same value with the keys of its objects the other way round. */
+const reordered = (value: Json.Json): Json.Json => {
+  if (Array.isArray(value)) return value.map(reordered)
+  const object = Json.asObject(value)
+  if (object === undefined) return value
+  return Object.fromEntries(
+    Object.entries(object)
+      .toReversed()
+      .map(([key, member]) => [key, reordered(member)])
+  )
+}
+
+describe("Json.canonical", () => {
+  it("is JSON of an equal value, and independent of the order of keys", () =>
+    fc.assert(
+      fc.property(json, (value) => {
+        assert.deepStrictEqual(JSON.parse(Json.canonical(value)), JSON.parse(JSON.stringify(value)))
+        assert.strictEqual(Json.canonical(reordered(value)), Json.canonical(value))
+      }),
+      { numRuns: 1000 }
+    ))
+
+  it("keeps the order of arrays and tells kinds apart", () => {
+    assert.strictEqual(Json.canonical({ b: [2, 1], a: { d: null, c: "1" } }), `{"a":{"c":"1","d":null},"b":[2,1]}`)
+    assert.notStrictEqual(Json.canonical(["1"]), Json.canonical([1]))
+    assert.notStrictEqual(Json.canonical({}), Json.canonical([]))
+  })
+
+  it("differs for values that differ", () =>
+    fc.assert(
+      fc.property(jsonObject, jsonObject, (left, right) => {
+        const isSame = JSON.stringify(reordered(reordered(left))) === JSON.stringify(right)
+        if (isSame) assert.strictEqual(Json.canonical(left), Json.canonical(right))
+        else if (Json.canonical(left) === Json.canonical(right)) assert.deepStrictEqual(left, right)
+      }),
+      { numRuns: 1000 }
+    ))
+})
