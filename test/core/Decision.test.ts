@@ -33,7 +33,7 @@ describe("Decision.decide", () => {
       event_name: "Added",
       event_type: "manual",
       user_id: "ann",
-      payload: { cents: 5, unknown: "kept" },
+      payload: { cents: 5 },
       metadata: { correlation_id: "c-1" },
       to_state: "Draft"
     })
@@ -46,11 +46,36 @@ describe("Decision.decide", () => {
           to_state: "Draft",
           schema_version: 2,
           user_id: "ann",
-          payload: { cents: 5, unknown: "kept" },
+          payload: { cents: 5 },
           metadata: { correlation_id: "c-1" }
         }
       ]
     })
+  })
+
+  it("refuses a payload with a key that the schema does not name", () => {
+    const decision = onDraft({ event_name: "Added", payload: { cents: 5, note: "lost" } })
+    assert.match(rejection(decision).message, /^The payload of Added at \/note is refused by its schema/)
+  })
+
+  it("gives guards the data, the payload and the submission", () => {
+    const seen: Array<unknown> = []
+    const Guarded = Workflow.make({
+      name: "guarded",
+      events: { Approved: Schema.Struct({ note: Schema.String }) },
+      data: Schema.Struct({ cents: Schema.Int }),
+      initial: { state: "Open", data: { cents: 7 } },
+      states: {
+        Open: {
+          Approved: { to: "Done", guard: (data, payload, { user_id }) => seen.push(data, payload, user_id) > 0 }
+        },
+        Done: {}
+      },
+      final: ["Done"]
+    })
+    const submission = { event_name: "Approved", user_id: "ann", payload: { note: "fine" } }
+    Decision.decide(Guarded, stateOf(Guarded, "Open", { cents: 7 }), submission)
+    assert.deepStrictEqual(seen, [{ cents: 7 }, { note: "fine" }, "ann"])
   })
 
   it("leaves out what the submission does not say", () => {
@@ -242,11 +267,8 @@ describe("Decision.start", () => {
     assert.deepStrictEqual(Result.getOrThrow(startOf({})).events[0].payload, { cents: 0 })
   })
 
-  it("keeps keys that the schema does not name", () => {
-    assert.deepStrictEqual(Result.getOrThrow(startOf({ data: { note: "kept" } })).events[0].payload, {
-      cents: 0,
-      note: "kept"
-    })
+  it("refuses keys that the schema does not name", () => {
+    assert.match(rejection(startOf({ data: { note: "lost" } })).message, /at \/note is refused by its schema/)
   })
 
   it("refuses data that the schema refuses, that cannot be stored, or is too big", () => {

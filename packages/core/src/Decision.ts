@@ -82,7 +82,7 @@ export const allowedEvents = (workflow: Workflow, currentState: string): Readonl
  * **Details**
  *
  * The payload is checked before the guards see it: at most `maxPayloadBytes` of JSON (256 KiB by default) that its schema
- * accepts. Extra keys that the schema does not name are kept.
+ * accepts. A key that the schema does not name is refused: it would be stored, and seen by no schema ever after.
  */
 export const decide = <State extends string, Data>(
   workflow: Workflow<State, Data>,
@@ -112,7 +112,7 @@ export const decide = <State extends string, Data>(
 
   return Result.flatMap(checkPayload(workflow, submission, options.maxPayloadBytes), (payload) => {
     const target = targets.find(
-      (candidate: Target<string, unknown, unknown>) => candidate.guard?.(state.data, payload) ?? true
+      (candidate: Target<string, unknown, unknown>) => candidate.guard?.(state.data, payload, submission) ?? true
     )
     if (target === undefined) return rejected("GuardFailed")
     if (submission.to_state !== undefined && submission.to_state !== target.to) return rejected("OtherTarget")

@@ -32,8 +32,8 @@ export type EncodedPayloadOf<Event extends EventSchema> =
 /** Where an event leads. With a guard, only when it holds; the first target that applies is taken. */
 export interface Target<State extends string, Data, Payload> {
   readonly to: State
-  /** Pure, and true when the target may be taken. Runs when deciding, never when replaying. */
-  readonly guard?: { bivariant(data: Data, payload: Payload): boolean }["bivariant"]
+  /** Pure, and true when the target may be taken; the submission tells who asks. Runs when deciding, never when replaying. */
+  readonly guard?: { bivariant(data: Data, payload: Payload, submission: Submission): boolean }["bivariant"]
 }
 
 /** A state, a guarded target, or several targets in the order in which they are tried. */
@@ -212,7 +212,7 @@ export const make = <
         : folding.payload.validate(payload)
     },
     schemaVersion: (eventName) => foldings.get(eventName)?.version ?? 1,
-    decodeData: dataCodec.decode,
+    decodeData: dataCodec.validate,
     encodeData: dataCodec.encode,
     isData: dataCodec.is
   }
@@ -391,7 +391,7 @@ interface JsonCodec<Type> {
   /** JSON and value are the same thing, so that a stored value needs no decoding. */
   readonly isPlain: boolean
   readonly decode: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
-  /** Decodes, with every check, whether plain or not. */
+  /** Decodes what is about to be stored: keys that the schema does not name are refused. */
   readonly validate: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
   readonly encode: (value: Type) => Result.Result<Json.Json, Json.JsonProblem>
   readonly is: (value: unknown) => value is Type
@@ -400,14 +400,16 @@ interface JsonCodec<Type> {
 const jsonCodec = <Type, Encoded extends Json.Json | undefined>(
   schema: Schema.ConstraintCodec<Type, Encoded>
 ): JsonCodec<Type> => {
-  const decodeUnknown = Schema.decodeUnknownResult(schema)
-  // A key that the schema does not name would be lost on the way: data with one is refused, so that no snapshot lies.
-  const encode = Schema.encodeResult(schema, { onExcessProperty: "error" })
-  const decode = (json: Json.Json | undefined) => Result.mapError(decodeUnknown(json), toProblem)
+  // A key that the schema does not name would be lost on the way. What is stored may have one, from an older schema;
+  // what is about to be stored may not.
+  const strictly = { onExcessProperty: "error" } as const
+  const decode = Schema.decodeUnknownResult(schema)
+  const validate = Schema.decodeUnknownResult(schema, strictly)
+  const encode = Schema.encodeResult(schema, strictly)
   return {
     isPlain: isPlain(schema.ast),
-    decode,
-    validate: decode,
+    decode: (json) => Result.mapError(decode(json), toProblem),
+    validate: (json) => Result.mapError(validate(json), toProblem),
     encode: (value) =>
       Result.flatMap(Result.mapError(encode(value), toProblem), (json) => Json.check(json, Number.POSITIVE_INFINITY)),
     is: Schema.is(schema)

@@ -185,9 +185,6 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
     return last
   }
 
-  const readOne = (executionId: string, position: number) =>
-    events.read({ tenant, executionId, after: position - 1, to: position }).pipe(Stream.runHead)
-
   /** What of an execution's rows the log does not hold yet; fails when what it holds is something else. */
   const missing = Effect.fnUntraced(function* (
     placed: Array.NonEmptyReadonlyArray<Placed>,
@@ -206,20 +203,24 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
     const newest = known.at(-1)
     if (newest !== undefined) {
       // Each id stands for all rows before it too, so the newest speaks for the others.
-      const stored = yield* readOne(executionId, newest.position)
+      const { position } = newest
+      const stored = yield* events.read({ tenant, executionId, after: position - 1, to: position }).pipe(Stream.runHead)
       if (Option.isNone(stored) || stored.value.event_id !== newest.eventId) {
-        return yield* conflict(yield* firstDifference(known), "differs from the one in the log, which stays as it is")
+        return yield* conflict(
+          yield* firstDifference(known, newest),
+          "differs from the one in the log, which stays as it is"
+        )
       }
     }
     return placed.slice(known.length)
   })
 
-  const firstDifference = Effect.fnUntraced(function* (known: ReadonlyArray<Placed>) {
-    for (const each of known) {
-      const stored = yield* readOne(each.row.execution_id, each.position)
-      if (Option.isNone(stored) || stored.value.event_id !== each.eventId) return each
-    }
-    return yield* Effect.die("the newest event differed a moment ago")
+  const firstDifference = Effect.fnUntraced(function* (known: ReadonlyArray<Placed>, newest: Placed) {
+    const before = newest.position - known.length
+    const stored = yield* events
+      .read({ tenant, executionId: newest.row.execution_id, after: before, to: newest.position })
+      .pipe(Stream.runCollect)
+    return known.find(({ eventId }, place) => stored[place]?.event_id !== eventId) ?? newest
   })
 
   const write = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<ImportedRow>) {

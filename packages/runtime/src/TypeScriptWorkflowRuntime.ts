@@ -84,10 +84,10 @@ export interface StartOptions<W extends WorkflowRef = WorkflowRef> {
   readonly tenant: string
   readonly executionId: string
   /** Merged over the definition's initial data. */
-  readonly data?: StartData<W>
-  readonly userId?: string
-  readonly idempotencyKey?: string
-  readonly metadata?: WorkflowEvent["metadata"]
+  readonly data?: StartData<W> | undefined
+  readonly userId?: string | undefined
+  readonly idempotencyKey?: string | undefined
+  readonly metadata?: WorkflowEvent["metadata"] | undefined
 }
 
 export interface SubmitOptions {
@@ -95,7 +95,7 @@ export interface SubmitOptions {
   readonly executionId: string
   /** Made by `Workflow.submission`, which checks it at compile time, or plain data, checked when it is decided. */
   readonly submission: Workflow.Submission
-  readonly idempotencyKey?: string
+  readonly idempotencyKey?: string | undefined
 }
 
 export type StartError =
@@ -142,11 +142,12 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
 >()("@refold/runtime/TypeScriptWorkflowRuntime") {
   /** With a bound of one's own on the size of payloads, in bytes of JSON; 256 KiB by default. */
   static readonly layerWith = (options: { readonly maxPayloadBytes?: number }) =>
-    Layer.effect(TypeScriptWorkflowRuntime, make(options)).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+    Layer.effect(
+      TypeScriptWorkflowRuntime,
+      Effect.suspend(() => make(options))
+    ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
 
-  static get layer() {
-    return TypeScriptWorkflowRuntime.layerWith({})
-  }
+  static readonly layer = TypeScriptWorkflowRuntime.layerWith({})
 }
 
 /** Attempts of one submission against faster writers. */

@@ -31,15 +31,15 @@ export class SnapshotDivergence extends Schema.TaggedError<SnapshotDivergence>()
 
 export interface ReplayOptions {
   /** Start from the newest usable snapshot, and store one when the policy calls for it. True by default. */
-  readonly useSnapshots?: boolean
+  readonly useSnapshots?: boolean | undefined
   /** ISO 8601; events of that instant included. An instant to come answers as of now. */
-  readonly replayUntil?: string
+  readonly replayUntil?: string | undefined
   /** Position of the last event to fold. */
-  readonly replayTo?: number
+  readonly replayTo?: number | undefined
   /** Events read at a time: 1,000 by default. */
-  readonly batchSize?: number
+  readonly batchSize?: number | undefined
   /** Tell how the answer came about. */
-  readonly debug?: boolean
+  readonly debug?: boolean | undefined
 }
 
 export interface ReplayDebug {
@@ -91,7 +91,10 @@ export class WorkflowEventSourcing extends Context.Service<
   static readonly layerWith = (
     options: { readonly policy?: Snapshot.SnapshotPolicy; readonly retention?: Snapshot.Retention } = {}
   ) =>
-    Layer.effect(WorkflowEventSourcing, make).pipe(
+    Layer.effect(
+      WorkflowEventSourcing,
+      Effect.suspend(() => make)
+    ).pipe(
       Layer.provideMerge(
         SnapshotWriter.layer({
           policy: options.policy ?? Snapshot.defaultPolicy,
@@ -100,9 +103,7 @@ export class WorkflowEventSourcing extends Context.Service<
       )
     )
 
-  static get layer() {
-    return WorkflowEventSourcing.layerWith()
-  }
+  static readonly layer = WorkflowEventSourcing.layerWith()
 }
 
 const make = Effect.gen(function* () {

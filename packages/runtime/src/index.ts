@@ -1,5 +1,5 @@
 export { ExecutionNotFound, ExecutionNotStarted, PositionNotReached } from "./ExecutionErrors.ts"
-export { SnapshotUnencodable } from "./SnapshotWriter.ts"
+export { SnapshotUnencodable, SnapshotWriter } from "./SnapshotWriter.ts"
 export {
   CompletionTimeout,
   ExecutionAlreadyExists,

@@ -1,5 +1,7 @@
 /** The program `refold`: exit 0 done, 1 a failure with one sentence, 2 wrong usage. */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+// By path: the index of this package loads an HTTP stack that no command needs.
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Logger, Option, Predicate, Stdio } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
 import * as ExecutionCommands from "./ExecutionCommands.ts"
@@ -53,7 +55,9 @@ const layerPresenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.sync(() => {
-          const problems = event.errors.map((error) => `refold: ${Output.printable(error.message.replaceAll(/\s+/g, " "))}\n`)
+          const problems = event.errors.map(
+            (error) => `refold: ${Output.printable(error.message.replaceAll(/\s+/g, " "))}\n`
+          )
           process.stderr.write(`${problems.join("")}See: ${event.commandPath.join(" ")} --help\n`)
         })
       : CliOutput.defaultPresenter.present(event)

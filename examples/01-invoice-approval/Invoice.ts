@@ -1,0 +1,44 @@
+/** An invoice: lines are added, it is submitted, approved by one person or by two, and paid. */
+import { Workflow } from "@refold/core"
+import { Schema } from "effect"
+
+/** From this total on, a second person has to approve. */
+export const secondApprovalFrom = 1_000_000
+
+export const Invoice = Workflow.make({
+  name: "invoice",
+  events: {
+    LineAdded: Schema.Struct({ text: Schema.String, cents: Schema.Int.check(Schema.isGreaterThan(0)) }),
+    Submitted: Schema.Undefined,
+    Approved: Schema.Undefined,
+    Rejected: Schema.Struct({ reason: Schema.String }),
+    Paid: Schema.Struct({ reference: Schema.String })
+  },
+  data: Schema.Struct({ customer: Schema.String, cents: Schema.Int, approvedBy: Schema.Array(Schema.String) }),
+  initial: { state: "Draft", data: { customer: "", cents: 0, approvedBy: [] } },
+  states: {
+    Draft: {
+      LineAdded: "Draft",
+      Submitted: { to: "Submitted", guard: ({ cents }) => cents > 0 }
+    },
+    Submitted: {
+      Approved: [{ to: "ApprovedOnce", guard: ({ cents }) => cents >= secondApprovalFrom }, "Approved"],
+      Rejected: "Draft"
+    },
+    ApprovedOnce: {
+      Approved: {
+        to: "Approved",
+        guard: ({ approvedBy }, _payload, { user_id = "" }) => !approvedBy.includes(user_id)
+      },
+      Rejected: "Draft"
+    },
+    Approved: { Paid: "Paid" },
+    Paid: {}
+  },
+  final: ["Paid"],
+  evolve: {
+    LineAdded: (data, { cents }) => ({ ...data, cents: data.cents + cents }),
+    Approved: (data, _payload, { user_id = "" }) => ({ ...data, approvedBy: [...data.approvedBy, user_id] }),
+    Rejected: (data) => ({ ...data, approvedBy: [] })
+  }
+})

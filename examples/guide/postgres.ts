@@ -1,0 +1,15 @@
+import { PostgresStore } from "@refold/adapters/postgres"
+import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
+import { Config, Effect, Layer } from "effect"
+import { Invoice } from "../01-invoice-approval/Invoice.ts"
+
+const Database = Layer.unwrap(
+  Effect.map(Config.Redacted("DATABASE_URL"), (url) => PostgresStore.layerClient({ url, maxConnections: 20 }))
+)
+
+export const Live = TypeScriptWorkflowRuntime.layer.pipe(
+  Layer.provideMerge(WorkflowEventSourcing.layer),
+  Layer.provide(Workflows.layer(Invoice)),
+  Layer.provide(PostgresStore.layer),
+  Layer.provide(Database)
+)

@@ -1,0 +1,47 @@
+/** Runs `refold` as its own process. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** Compiled modules are kept between the processes of a run: half of a short command's time is compiling. */
+const compileCache = join(tmpdir(), "refold-test-compile-cache")
+
+const main = fileURLToPath(new URL("../../packages/runtime/src/cli/main.ts", import.meta.url))
+
+export interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The outcome of a command run in a directory. `DATABASE_URL` is not inherited. */
+export const refold = (
+  directory: string,
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {},
+  /** Sees standard error as it comes, and may kill the process. */
+  watch: (child: ChildProcess, stderr: string) => void = () => {}
+): Promise<Outcome> =>
+  new Promise((resolve, reject) => {
+    const { DATABASE_URL: _, ...inherited } = process.env
+    const child = spawn(process.execPath, ["--conditions=@refold/source", main, ...args], {
+      cwd: directory,
+      env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text
+      watch(child, stderr)
+    })
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, stdout, stderr }))
+  })
+
+/** What a command says of a failure: its last line on standard error. */
+export const complaint = ({ stderr }: Outcome): string => stderr.trimEnd().split("\n").at(-1) ?? ""

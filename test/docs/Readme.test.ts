@@ -1,0 +1,164 @@
+/** The documents say what is so: their code is that of files that compile and run, their links lead somewhere. */
+import { execFile } from "node:child_process"
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const read = (path: string): string => readFileSync(join(root, path), "utf8")
+
+interface Block {
+  readonly language: string
+  /** What follows the language: the file that the code is from. */
+  readonly file: string
+  readonly text: string
+}
+
+const blocksOf = (text: string): ReadonlyArray<Block> =>
+  [...text.matchAll(/^```(\w+) ?(.*)\n([\s\S]*?)^```$/gm)].map(([, language = "", file = "", code = ""]) => ({
+    language,
+    file,
+    text: code
+  }))
+
+/** Without indentation, so that an excerpt may stand further left than in its file. */
+const flat = (text: string): string => text.replaceAll(/^ +/gm, "").trim()
+
+/** As GitHub makes them. */
+const anchorsOf = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-")
+  )
+
+/** What Node prints that runs a file; fails as it does. `vitest.config.ts` sees to it that it runs sources. */
+const run = async (path: string, ...args: ReadonlyArray<string>): Promise<string> => {
+  const { DATABASE_URL: _, ...env } = process.env
+  return (await promisify(execFile)(process.execPath, [join(root, path), ...args], { cwd: root, env })).stdout
+}
+
+/** Of tests that start a process or several, on a machine that is busy with the others. */
+const slow = { timeout: 180_000 }
+
+const commandLine = "packages/runtime/src/cli/main.ts"
+
+const documents = globSync(["README.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root }).map((path) => ({
+  path: path.replaceAll("\\", "/"),
+  text: read(path)
+}))
+const readme = read("README.md")
+
+describe("README", () => {
+  it("shows examples/readme.ts, whole", () => {
+    const [program, ...others] = blocksOf(readme).filter(({ language }) => language === "ts")
+
+    assert.strictEqual(program?.text, read("examples/readme.ts"))
+    assert.deepStrictEqual(others, [])
+  })
+
+  it("prints what it says that program prints", slow, async () => {
+    const output = blocksOf(readme).find(({ language }) => language === "text")
+
+    assert.strictEqual(await run("examples/readme.ts"), output?.text)
+  })
+})
+
+describe("The README's commands", () => {
+  const folder = mkdtempSync(join(tmpdir(), "refold-readme-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it("run one after the other, and find nothing wrong", slow, async () => {
+    const lines = blocksOf(readme).flatMap(({ text }) => [...text.matchAll(/^npx refold (.*)$/gm)])
+    let output = ""
+    for (const [, line = ""] of lines) {
+      const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare = ""]) => quoted ?? bare)
+      output = await run(commandLine, ...words, "--data-dir", folder)
+    }
+
+    assert.match(output, /findings +0/)
+  })
+})
+
+describe("Examples", () => {
+  it.each(["01", "02"])("%s runs to its end", slow, async (number) => {
+    const output = await run("examples/run.ts", number)
+
+    assert.isAtMost(output.split("\n").length, 60)
+    assert.match(output, number === "01" ? /position 7 +Paid/ : /12 executions +43 events +0 findings/)
+  })
+
+  it.each([{ args: [] }, { args: ["99"] }])(
+    "with the arguments $args it lists them and exits with 2",
+    async ({ args }) => {
+      const failure = await run("examples/run.ts", ...args).then(
+        () => undefined,
+        (error: unknown) => error
+      )
+
+      assert.include(failure, { code: 2 })
+      assert.match(String(failure), /npm run example -- 01[^]*npm run example -- 02/)
+    }
+  )
+
+  it.each(globSync("examples/guide/*.ts", { cwd: root }))("%s runs", slow, async (path) => {
+    assert.isString(await run(path))
+  })
+})
+
+describe.each(documents)("$path", ({ path, text }) => {
+  it("takes its code from files of the examples", () => {
+    const wrong = blocksOf(text).filter(
+      ({ file, language, text: code }) =>
+        language === "ts" && !(file.startsWith("examples/") && flat(read(file)).includes(flat(code)))
+    )
+
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("links to what is there", () => {
+    const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link)
+    const broken = links
+      .filter((link) => !link.startsWith("https:"))
+      .filter((link) => {
+        const [file = "", anchor] = link.split("#")
+        const target = file === "" ? path : join(dirname(path), file)
+        return !existsSync(join(root, target)) || (anchor !== undefined && !anchorsOf(read(target)).includes(anchor))
+      })
+
+    assert.deepStrictEqual(broken, [])
+  })
+})
+
+describe("All documents", () => {
+  it("name commands that exist", slow, async () => {
+    const named = documents.flatMap(({ text }) =>
+      [...text.matchAll(/^npx refold (\w\S*)/gm)].map(([, command = ""]) => command)
+    )
+    const help = await run(commandLine, "--help")
+
+    assert.isNotEmpty(named)
+    assert.deepStrictEqual(
+      named.filter((command) => !new RegExp(`^ +${command}\\b`, "m").test(help)),
+      []
+    )
+  })
+})
+
+describe("docs/guide.md", () => {
+  it("lists the error of every layer, and no other", () => {
+    const sources = globSync("packages/*/src/**/*.ts", { cwd: root }).filter(
+      (path) => !/[\\/](cli|laws|conformance)[\\/]/.test(path)
+    )
+    const defined = sources.flatMap((path) =>
+      [...read(path).matchAll(/class (\w+) extends Schema\.TaggedError/g)].map(([, name]) => name)
+    )
+    const listed = [...read("docs/guide.md").matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name)
+
+    assert.sameMembers(listed, defined)
+  })
+})
