@@ -3,7 +3,7 @@ import {
   Commit,
   Identifier,
   Instant,
-  Json,
+  type Json,
   Partition,
   type Snapshot,
   type WorkflowEvent,
@@ -67,7 +67,7 @@ export const layer = Layer.effect(
         header: {
           tenant,
           executionId,
-          workflow: { name: commit.workflow.name, version: commit.workflow.version },
+          workflow: execution?.header.workflow ?? { name: commit.workflow.name, version: commit.workflow.version },
           currentState: last.to_state,
           position: last.position,
           isComplete: commit.isComplete,

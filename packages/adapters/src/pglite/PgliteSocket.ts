@@ -51,9 +51,12 @@ export class PgliteSocket extends Duplex {
       }, done)
   }
 
-  /** The session outlives the connection: what the connection left open or prepared must not. */
+  /**
+   * The session outlives the connection: what the connection left open or prepared must not. One that never started, as
+   * that of a cancel request, leaves the session to whom it belongs.
+   */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    const reset = this.#database.closed ? Promise.resolve() : this.#reset()
+    const reset = this.#database.closed || !this.#isStarted ? Promise.resolve() : this.#reset()
     reset.then(
       () => done(error),
       (failure: Error) => done(error ?? failure)

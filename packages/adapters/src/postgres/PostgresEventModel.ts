@@ -1,6 +1,13 @@
 /** Events in PostgreSQL: appended by one statement, many executions at a time, each whole or not at all. */
-import { Commit, type Json, Partition, type WorkflowEvent, WorkflowEventModel } from "@refold/core"
-import type { EventMetadata } from "@refold/core"
+import {
+  Commit,
+  type EventMetadata,
+  type Instant,
+  type Json,
+  Partition,
+  type WorkflowEvent,
+  WorkflowEventModel
+} from "@refold/core"
 import { Array, Effect, Layer, Option, Order, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
@@ -53,17 +60,35 @@ const toEvent = (row: EventRow): WorkflowEvent => {
 }
 
 /**
- * Waits for the commits under way in a partition, or in all: they may have been stamped before now and not be visible
- * yet. A read-only session cannot wait; there the answer for the last instants is provisional.
+ * Waits for the commits under way in a partition, or in all: they may have been stamped `until` or earlier and not be
+ * visible yet. Whoever commits afterwards is stamped later, also when `until` is of this very millisecond or the next:
+ * the wait sits them out.
+ *
+ * **Gotchas**
+ *
+ * A session that is read-only, or whose role may not update partitions, cannot wait; there the answer for the last
+ * instants is provisional.
  */
-export const awaitWriters = (sql: SqlClient.SqlClient, partitions: Fragment, partition?: number) =>
-  sql`select from ${partitions} where ${partition === undefined ? sql`true` : sql`partition = ${partition}`} for share`.pipe(
+export const awaitWriters = (
+  sql: SqlClient.SqlClient,
+  partitions: Fragment,
+  { partition, until }: { readonly until: Instant.Instant; readonly partition?: number }
+) =>
+  sql`
+    select from ${partitions}
+     where ${partition === undefined ? sql`true` : sql`partition = ${partition}`}
+       and (select pg_sleep(least(0.002, extract(epoch from
+             ${until}::timestamptz + interval '1 millisecond' - clock_timestamp())))) is not null
+     order by partition for share`.pipe(
     Effect.catchIf(
-      (error) => sqlState(error) === "25006",
+      (error) => cannotLock.has(sqlState(error) ?? ""),
       () => Effect.void
     ),
     Effect.asVoid
   )
+
+/** SQLSTATE of a read-only transaction, and of a missing privilege. */
+const cannotLock = new Set(["25006", "42501"])
 
 const defaultBatchSize = 1000
 
@@ -79,6 +104,8 @@ export const layer = (options: SchemaOptions) =>
         user_id, payload, payload is not null as has_payload, schema_version, created_at, recorded_at, metadata,
         partition, "offset"`)
 
+      // A plan is kept from when the table was small, and PGlite never gathers statistics: the limit, unknown to the plan,
+      // makes it expect few rows to move, for which it takes the key and never reads all executions.
       const append = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) => {
         const partitionOf = commits.map((commit) => Partition.of(commit.tenant, commit.executionId, partitionCount))
         const rows = commits.flatMap((commit, commitPlace) =>
@@ -122,8 +149,8 @@ export const layer = (options: SchemaOptions) =>
             update ${executions} e
                set position = e.position + c.event_count, current_state = c.current_state, is_complete = c.is_complete,
                    updated_at = coalesce(c.last_created_at, greatest(stamp.now, e.updated_at))
-              from commit c, stamp
-             where c.expected > 0 and e.tenant = c.tenant and e.execution_id = c.execution_id and e.position = c.expected
+              from (select * from commit where expected > 0 limit ${commits.length}) c, stamp
+             where e.tenant = c.tenant and e.execution_id = c.execution_id and e.position = c.expected
                and (c.first_created_at is null or c.first_created_at >= e.updated_at)
             returning e.tenant, e.execution_id, e.updated_at
           ), written as (
@@ -166,12 +193,16 @@ export const layer = (options: SchemaOptions) =>
 
       /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */
       const explain = Effect.fnUntraced(function* (refused: ReadonlyArray<Commit.Commit>) {
-        const found = yield* sql<{ tenant: string; execution_id: string; position: number; updated_at: Date }>`
+        const statement = sql<{ tenant: string; execution_id: string; position: number; updated_at: Date }>`
           select e.tenant, e.execution_id, e.position, e.updated_at
             from unnest(${texts(refused.map((commit) => commit.tenant))}, ${texts(refused.map((commit) => commit.executionId))})
               as c (tenant, execution_id)
-            join ${executions} e using (tenant, execution_id)
+            cross join lateral (
+              select * from ${executions} where tenant = c.tenant and execution_id = c.execution_id limit 1
+            ) e
         `
+        // Where nothing was refused, as nearly always, there is nothing to ask.
+        const found = refused.length === 0 ? [] : yield* statement
         const headers = new Map(found.map((row) => [keyOf(row.tenant, row.execution_id), row]))
         return (commit: Commit.Commit): Commit.CommitRefused => {
           const { executionId, expectedPosition, tenant } = commit
@@ -186,17 +217,14 @@ export const layer = (options: SchemaOptions) =>
       const commit = Effect.fnUntraced(
         function* (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
           // A commit that goes back in time by itself is not sent at all.
-          const reversals = commits.map((each) => Commit.findTimeReversal(each, undefined))
-          const sent = commits.filter((_, place) => reversals[place] === undefined)
+          const sent = commits.filter((each) => Commit.findTimeReversal(each, undefined) === undefined)
           const rows = Array.isReadonlyArrayNonEmpty(sent) ? yield* append(sent) : []
           const stamped = Array.groupBy(rows, (row) => keyOf(row.tenant, row.execution_id))
-          const refused = sent.filter((each) => stamped[keyOf(each.tenant, each.executionId)] === undefined)
-          const why = yield* explain(refused)
-          return Array.map(commits, (each, place): Result.Result<Commit.Committed, Commit.CommitRefused> => {
-            const written = stamped[keyOf(each.tenant, each.executionId)]
-            return written === undefined
-              ? Result.fail(reversals[place] ?? why(each))
-              : Result.succeed({ events: recorded(each, written) })
+          const stampsOf = (each: Commit.Commit) => stamped[keyOf(each.tenant, each.executionId)]
+          const why = yield* explain(commits.filter((each) => stampsOf(each) === undefined))
+          return Array.map(commits, (each): Result.Result<Commit.Committed, Commit.CommitRefused> => {
+            const stamps = stampsOf(each)
+            return stamps === undefined ? Result.fail(why(each)) : Result.succeed({ events: recorded(each, stamps) })
           })
         },
         Effect.mapError(toStoreError("Appending events"))
@@ -215,7 +243,13 @@ export const layer = (options: SchemaOptions) =>
           until === undefined
             ? found
             : Stream.unwrap(
-                Effect.as(awaitWriters(sql, partitions, Partition.of(tenant, executionId, partitionCount)), found)
+                Effect.as(
+                  awaitWriters(sql, partitions, {
+                    until,
+                    partition: Partition.of(tenant, executionId, partitionCount)
+                  }),
+                  found
+                )
               )
         return settled.pipe(Stream.map(toEvent), Stream.mapError(toStoreError("Reading events")))
       }

@@ -53,28 +53,35 @@ export const layer = (options: SchemaOptions) =>
         const now = (after: string) => sql<HeaderRow>`
           select ${columns} from ${executions}
            where tenant = ${tenant} and execution_id > ${after} ${inState} order by execution_id limit ${batchSize}`
-        // Nothing follows completion, so only an execution's last event can be the one that completed it.
+        // Nothing follows completion, so only an execution's last event can be the one that completed it. The page is cut
+        // before the events are looked up: each execution in it has one at the instant.
         const past = (after: string) => sql<HeaderRow>`
-          select * from (
-            select e.tenant, e.execution_id, e.workflow_name, e.workflow_version, last.to_state as current_state,
-                   last.position, e.is_complete and last.position = e.position as is_complete, e.started_at,
-                   last.created_at as updated_at
-              from ${executions} e
-              cross join lateral (
-                select to_state, position, created_at from ${events}
-                 where tenant = e.tenant and execution_id = e.execution_id and created_at <= ${asOf ?? ""}::timestamptz
-                 order by position desc limit 1
-              ) last
-             where e.tenant = ${tenant} and e.execution_id > ${after} and e.started_at <= ${asOf ?? ""}::timestamptz
-          ) as header
-          where true ${inState} order by execution_id limit ${batchSize}`
+          select e.tenant, e.execution_id, e.workflow_name, e.workflow_version, last.to_state as current_state,
+                 last.position, e.is_complete and last.position = e.position as is_complete, e.started_at,
+                 last.created_at as updated_at
+            from (
+              select * from ${executions}
+               where tenant = ${tenant} and execution_id > ${after} and started_at <= ${asOf ?? ""}::timestamptz
+               order by execution_id limit ${batchSize}
+            ) e
+            cross join lateral (
+              select to_state, position, created_at from ${events}
+               where tenant = e.tenant and execution_id = e.execution_id and created_at <= ${asOf ?? ""}::timestamptz
+               order by position desc limit 1
+            ) last
+           order by e.execution_id`
         const found = pages({
           first: "",
           batchSize,
           page: asOf === undefined ? now : past,
           next: (row) => row.execution_id
         })
-        const settled = asOf === undefined ? found : Stream.unwrap(Effect.as(awaitWriters(sql, partitions), found))
+        const settled =
+          asOf === undefined
+            ? found
+            : Stream.unwrap(Effect.as(awaitWriters(sql, partitions, { until: asOf }), found)).pipe(
+                Stream.filter((row) => state === undefined || row.current_state === state)
+              )
         return settled.pipe(Stream.map(toHeader), Stream.mapError(toStoreError("Listing executions")))
       }
 

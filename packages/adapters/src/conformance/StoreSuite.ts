@@ -1,0 +1,13 @@
+/** The suites of all ports that one store serves. */
+import type { WorkflowEventModel, WorkflowExecutionModel, WorkflowSnapshotModel } from "@refold/core"
+import type { Check } from "./Check.ts"
+import { eventModelSuite } from "./WorkflowEventModelSuite.ts"
+import { executionModelSuite } from "./WorkflowExecutionModelSuite.ts"
+import { snapshotModelSuite } from "./WorkflowSnapshotModelSuite.ts"
+
+/** Titles are unique within each port, and begin with its name here. */
+export const storeSuite: ReadonlyArray<Check<WorkflowEventModel | WorkflowSnapshotModel | WorkflowExecutionModel>> = [
+  ...eventModelSuite.map(({ check, title }) => ({ title: `events: ${title}`, check })),
+  ...snapshotModelSuite.map(({ check, title }) => ({ title: `snapshots: ${title}`, check })),
+  ...executionModelSuite.map(({ check, title }) => ({ title: `executions: ${title}`, check }))
+]

@@ -1,0 +1,5 @@
+export { type Check, ConformanceFailure } from "./Check.ts"
+export { storeSuite } from "./StoreSuite.ts"
+export { eventModelSuite } from "./WorkflowEventModelSuite.ts"
+export { executionModelSuite } from "./WorkflowExecutionModelSuite.ts"
+export { snapshotModelSuite } from "./WorkflowSnapshotModelSuite.ts"

@@ -1,0 +1,33 @@
+/** A store in a schema that no other test sees, on the server all integration tests share; dropped with the scope. */
+import { randomBytes } from "node:crypto"
+import { inject } from "@effect/vitest"
+import { PgClient } from "@effect/sql-pg"
+import { PostgresStore } from "@refold/adapters/postgres"
+import { Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+
+export const uniqueName = (name: string): string => `test_${name}_${randomBytes(6).toString("hex")}`
+
+export const layerClient = (maxConnections = 10, url: string = inject("databaseUrl")) =>
+  PgClient.layer({ url: Redacted.make(url), maxConnections })
+
+/** Drops the schema when the scope closes, whoever made it. */
+export const dropped = (schema: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* Effect.addFinalizer(() => Effect.orDie(sql`drop schema if exists ${sql(schema)} cascade`))
+  })
+
+/** The ports and the client over a new schema. */
+export const ownSchema = (
+  name: string,
+  options: { readonly maxConnections?: number; readonly partitionCount?: number } = {}
+) => {
+  const { maxConnections, ...migration } = options
+  const schema = uniqueName(name)
+  const layer = PostgresStore.layerMigrated({ schema, ...migration }).pipe(
+    Layer.provideMerge(Layer.effectDiscard(dropped(schema))),
+    Layer.provideMerge(layerClient(maxConnections))
+  )
+  return { schema, layer }
+}
