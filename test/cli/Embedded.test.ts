@@ -279,7 +279,7 @@ describe("refold, embedded", () => {
     const path = await file("long.csv", ["case,step,at,who", ...rows].join("\n"))
     const args = [...importOf(path, "killed"), "--json"]
     const killed = await refold(directory, args, {}, (child, stderr) => {
-      if (stderr.includes("writing")) child.kill("SIGKILL")
+      if (stderr.includes("written")) child.kill("SIGKILL")
     })
     expect(killed.code).toBeNull()
 

@@ -1,7 +1,7 @@
 /** The services under test on a store in memory, and what looks at or breaks the ports beneath them. */
 import { MemoryStore } from "@refold/adapters/memory"
 import {
-  Snapshot,
+  type Snapshot,
   StoreError,
   type Workflow,
   type WorkflowEvent,

@@ -160,15 +160,16 @@ const make = Effect.gen(function* () {
     const { fingerprintMismatch, from } = useSnapshots
       ? yield* resume(workflow, executionId, tenant, bounds)
       : { from: undefined, fingerprintMismatch: false }
+    const isWhole = bounds.until === undefined && bounds.to === undefined
     const tail = events.read({
       tenant,
       executionId,
       after: from?.position ?? 0,
-      ...bounds,
+      // The end is known; what is appended from here on is for the next replay.
+      ...(isWhole ? { to: header.position } : bounds),
       ...(batchSize === undefined ? {} : { batchSize })
     })
     const state = yield* Replay.foldStream(workflow, from, tail, bounds)
-    const isWhole = bounds.until === undefined && bounds.to === undefined
     // Events after an instant are not missing; all that is known of it is that the execution had started.
     const leastPosition = bounds.until === undefined ? (bounds.to ?? header.position) : 1
     if (state === undefined || state.position < leastPosition) {

@@ -4,6 +4,7 @@ import { Clock, Effect } from "effect"
 
 /** How far something is; without a total nobody knows yet how far there is to go. */
 export interface Step {
+  /** What is counted: "rows read". */
   readonly label: string
   readonly count: number
   readonly total?: number
@@ -12,8 +13,11 @@ export interface Step {
 /** Lines between which at least this many milliseconds pass, where there is no terminal. */
 const lineInterval = 2000
 
-/** Shows one step after the other, until the scope closes. */
-export const make = Effect.gen(function* () {
+/** Runs work that shows one step after the other; the last is shown, and its line ended, before this returns. */
+export const during = <A, E, R>(work: (show: (step: Step) => Effect.Effect<void>) => Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.flatMap(make, work))
+
+const make = Effect.gen(function* () {
   let shown: { readonly bar: SingleBar; readonly label: string; readonly startedAt: number } | undefined
   yield* Effect.addFinalizer(() => Effect.sync(() => shown?.bar.stop()))
 
@@ -30,8 +34,8 @@ export const make = Effect.gen(function* () {
         etaBuffer: 1000,
         format:
           total === undefined
-            ? "{label}: {value} rows, {rate}/s"
-            : "{label}: {bar} {percentage}% of {total} events, {rate}/s, {eta_formatted} left"
+            ? "{label}: {value}, {rate}/s"
+            : "{label}: {bar} {percentage}% of {total}, {rate}/s, {eta_formatted} left"
       })
       bar.start(total ?? count, 0, { label, rate: "-" })
       shown = { bar, label, startedAt: now }

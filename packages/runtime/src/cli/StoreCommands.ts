@@ -48,29 +48,30 @@ export const importLog = Command.make(
     ),
     json: Flags.json
   },
-  Effect.fnUntraced(
-    function* (options) {
-      const { json, tenant, workflow } = options
-      const show = yield* Progress.make
-      const summary = yield* EventLogImport.importRows(EventLog.read(sourceOf(options)), {
+  Effect.fnUntraced(function* (options) {
+    const { json, tenant, workflow } = options
+    const summary = yield* Progress.during((show) =>
+      EventLogImport.importRows(EventLog.read(sourceOf(options)), {
         tenant,
         workflow,
         onProgress: ({ phase, rowCount, totalRowCount }) =>
-          show({ label: phase, count: rowCount, ...(totalRowCount === undefined ? {} : { total: totalRowCount }) })
+          show({
+            label: labels[phase],
+            count: rowCount,
+            ...(totalRowCount === undefined ? {} : { total: totalRowCount })
+          })
       })
-      yield* json
-        ? Output.printJson(summary)
-        : Output.printLines(
-            ...Output.pairs([
-              ["rows read", String(summary.rowCount)],
-              ["executions", String(summary.executionCount)],
-              ["events added", String(summary.eventsAdded)]
-            ])
-          )
-    },
-    Effect.scoped,
-    Effect.provide(Store.layer)
-  )
+    )
+    yield* json
+      ? Output.printJson(summary)
+      : Output.printLines(
+          ...Output.pairs([
+            ["rows read", String(summary.rowCount)],
+            ["executions", String(summary.executionCount)],
+            ["events added", String(summary.eventsAdded)]
+          ])
+        )
+  }, Effect.provide(Store.layer))
 ).pipe(
   Command.withDescription("Take an event log into the store: one execution per case, one event per row"),
   Command.withExamples([
@@ -109,6 +110,8 @@ export const exportLog = Command.make(
   ])
 )
 
+const labels = { reading: "rows read", writing: "events written" }
+
 /** The store is not as it should be; the report says how. */
 export class VerificationFailed extends Schema.TaggedError<VerificationFailed>()("VerificationFailed", {
   findingCount: Schema.Int
@@ -121,33 +124,33 @@ export class VerificationFailed extends Schema.TaggedError<VerificationFailed>()
 export const verify = Command.make(
   "verify",
   { tenant: Flags.optionalTenant, json: Flags.json },
-  Effect.fnUntraced(
-    function* ({ json, tenant }) {
-      yield* checkIds({ tenant: Option.getOrUndefined(tenant) })
-      const show = yield* Progress.make
-      const report = yield* Verification.verify({
+  Effect.fnUntraced(function* ({ json, tenant }) {
+    yield* checkIds({ tenant: Option.getOrUndefined(tenant) })
+    const report = yield* Progress.during((show) =>
+      Verification.verify({
         ...present("tenant", tenant),
-        onProgress: (count) => show({ label: "verifying", count })
+        onProgress: (count) => show({ label: "events verified", count })
       })
-      yield* json
-        ? Output.printJson(report)
-        : Output.printLines(
-            ...Output.pairs([
-              ["executions", String(report.executionCount)],
-              ["events", String(report.eventCount)],
-              ["snapshots", `${report.snapshotCount} (${report.ignoredSnapshotCount} of another fold)`],
-              ["findings", String(report.findingCount)]
-            ]),
-            ...report.findings.map(
-              ({ executionId, problem, tenant }) =>
-                `${Output.styled("red", "✗")} ${Output.printable(executionId === undefined ? problem : `${tenant}/${executionId}: ${problem}`)}`
-            )
+    )
+    yield* json
+      ? Output.printJson(report)
+      : Output.printLines(
+          ...Output.pairs([
+            ["executions", String(report.executionCount)],
+            ...(report.unknownWorkflowCount === 0
+              ? []
+              : [["of other programs", `${report.unknownWorkflowCount}; their data is not folded here`] as const]),
+            ["events", String(report.eventCount)],
+            ["snapshots", `${report.snapshotCount} (${report.ignoredSnapshotCount} of another fold)`],
+            ["findings", String(report.findingCount)]
+          ]),
+          ...report.findings.map(
+            ({ executionId, problem, tenant }) =>
+              `${Output.styled("red", "✗")} ${Output.printable(executionId === undefined ? problem : `${tenant}/${executionId}: ${problem}`)}`
           )
-      if (report.findingCount > 0) return yield* new VerificationFailed({ findingCount: report.findingCount })
-    },
-    Effect.scoped,
-    Effect.provide(Store.layer)
-  )
+        )
+    if (report.findingCount > 0) return yield* new VerificationFailed({ findingCount: report.findingCount })
+  }, Effect.provide(Store.layer))
 ).pipe(
   Command.withDescription("Replay everything with and without snapshots; check positions, offsets and hashes"),
   Command.withExamples([

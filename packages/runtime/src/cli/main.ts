@@ -12,6 +12,20 @@ import { version } from "./Version.ts"
 
 const refold = Command.make("refold").pipe(
   Command.withDescription("Event-sourced workflows: a log, its replay, and the state at any instant"),
+  Command.withExamples([
+    {
+      command: "refold import log.csv --tenant acme --workflow orders --case order --activity step --time at",
+      description: "Take a log in"
+    },
+    {
+      command: "refold executions --tenant acme --as-of 2026-03-01T12:00:00Z",
+      description: "See where everything stood"
+    },
+    {
+      command: "refold replay ORDER-7 --tenant acme --until 2026-03-01T12:00:00Z",
+      description: "See one execution then"
+    }
+  ]),
   Command.withSubcommands([
     StoreCommands.importLog,
     ExecutionCommands.start,
