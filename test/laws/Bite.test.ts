@@ -137,7 +137,7 @@ describe("What the laws find", () => {
     assert.match(cause.claim, /has its schema's shape/)
   })
 
-  it("data with a key that its schema does not name, which no snapshot would keep", () => {
+  it("data with a key that its schema does not name", () => {
     const spreading = Workflow.make({
       name: "spreading",
       events: { Added },

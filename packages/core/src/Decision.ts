@@ -154,7 +154,7 @@ export const start = <State extends string, Data>(
         options.maxPayloadBytes
       )
     ),
-    Result.flatMap((data) => Result.map(workflow.decodeData(data), () => data)),
+    Result.flatMap((data) => Result.map(workflow.checkData(data), () => data)),
     Result.mapError(refused),
     Result.map((payload) => ({
       events: [

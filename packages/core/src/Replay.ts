@@ -4,7 +4,7 @@
 import { Effect, Result, Schema, Stream } from "effect"
 import type { ExecutionState } from "./ExecutionState.ts"
 import type { Instant } from "./Instant.ts"
-import { Unfoldable, type Workflow } from "./Workflow.ts"
+import { type PlainHandler, Unfoldable, type Workflow } from "./Workflow.ts"
 import type { WorkflowEvent } from "./WorkflowEvent.ts"
 
 /** Where a replay ends: at an instant (events of that instant included), at a position, or at the end of the log. */
@@ -44,12 +44,9 @@ export const fold = <State extends string, Data>(
   events: Iterable<WorkflowEvent>,
   bounds: Bounds = {}
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => {
-  const folding = new Folding(workflow, from, bounds)
-  for (const event of events) {
-    const broken = folding.push(event)
-    if (broken !== undefined) return Result.fail(broken)
-  }
-  return Result.succeed(folding.state())
+  const folding = begin(workflow, from)
+  const broken = advance(workflow, folding, events, bounds)
+  return broken === undefined ? Result.succeed(finish(workflow, folding)) : Result.fail(broken)
 }
 
 /** The same fold over a stream, in constant memory: it holds one state, never the events. */
@@ -60,16 +57,13 @@ export const foldStream = <State extends string, Data, E, R>(
   bounds: Bounds = {}
 ): Effect.Effect<ExecutionState<Data> | undefined, CorruptHistory | E, R> =>
   Effect.suspend(() => {
-    const folding = new Folding(workflow, from, bounds)
+    const folding = begin(workflow, from)
     return events.pipe(
       Stream.runForEachArray((batch) => {
-        for (const event of batch) {
-          const broken = folding.push(event)
-          if (broken !== undefined) return Effect.fail(broken)
-        }
-        return Effect.void
+        const broken = advance(workflow, folding, batch, bounds)
+        return broken === undefined ? Effect.void : Effect.fail(broken)
       }),
-      Effect.map(() => folding.state())
+      Effect.map(() => finish(workflow, folding))
     )
   })
 
@@ -80,76 +74,85 @@ export const evolve = <State extends string, Data>(
   event: WorkflowEvent
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => fold(workflow, state, [event])
 
-/** The accumulator of a fold. It owns what it changes, and hands out states that it never changes afterwards. */
-class Folding<State extends string, Data> {
-  readonly #workflow: Workflow<State, Data>
-  readonly #until: Instant | undefined
-  readonly #to: number
-  readonly #from: ExecutionState<Data> | undefined
-  #tenant: string
-  #executionId: string
-  #data: Data
-  #currentState: string
-  #position: number
-  #startedAt: Instant
-  #updatedAt: Instant
-
-  constructor(workflow: Workflow<State, Data>, from: ExecutionState<Data> | undefined, bounds: Bounds) {
-    this.#workflow = workflow
-    this.#until = bounds.until
-    this.#to = bounds.to ?? Number.POSITIVE_INFINITY
-    this.#from = from
-    this.#tenant = from?.tenant ?? ""
-    this.#executionId = from?.executionId ?? ""
-    this.#data = workflow.ownData(from === undefined ? workflow.initial.data : from.data)
-    this.#currentState = from?.currentState ?? ""
-    this.#position = from?.position ?? 0
-    this.#startedAt = from?.startedAt ?? ""
-    this.#updatedAt = from?.updatedAt ?? ""
-  }
-
-  push(event: WorkflowEvent): CorruptHistory | undefined {
-    if (this.#position === 0) {
-      this.#tenant = event.tenant
-      this.#executionId = event.execution_id
-      this.#startedAt = event.created_at
-    } else if (event.tenant !== this.#tenant || event.execution_id !== this.#executionId) {
-      return this.#broken(event, "it is an event of another execution")
-    }
-    if (event.position <= this.#position) return undefined
-    if (event.position > this.#to || (this.#until !== undefined && event.created_at > this.#until)) return undefined
-    if (event.position !== this.#position + 1) return this.#broken(event, `it follows position ${this.#position}`)
-    const data = this.#workflow.foldEvent(this.#data, event)
-    if (data instanceof Unfoldable) return this.#broken(event, data.reason)
-    this.#data = data
-    this.#currentState = event.to_state
-    this.#position = event.position
-    this.#updatedAt = event.created_at
-    return undefined
-  }
-
-  state(): ExecutionState<Data> | undefined {
-    if (this.#position === (this.#from?.position ?? 0)) return this.#from
-    const workflow = this.#workflow
-    return {
-      tenant: this.#tenant,
-      executionId: this.#executionId,
-      workflow: { name: workflow.name, version: workflow.version },
-      currentState: this.#currentState,
-      data: this.#data,
-      position: this.#position,
-      isComplete: workflow.finalStates.has(this.#currentState),
-      startedAt: this.#startedAt,
-      updatedAt: this.#updatedAt
-    }
-  }
-
-  #broken(event: WorkflowEvent, reason: string): CorruptHistory {
-    return new CorruptHistory({
-      tenant: event.tenant,
-      executionId: event.execution_id,
-      position: event.position,
-      reason
-    })
-  }
+/** A fold under way: the state it will hand out at its end, and until then its own to change. */
+interface Folding<Data> {
+  readonly from: ExecutionState<Data> | undefined
+  readonly state: { -readonly [Field in keyof ExecutionState<Data>]: ExecutionState<Data>[Field] }
 }
+
+const begin = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  from: ExecutionState<Data> | undefined
+): Folding<Data> => ({
+  from,
+  state: {
+    tenant: from === undefined ? "" : from.tenant,
+    executionId: from === undefined ? "" : from.executionId,
+    workflow: workflow.ref,
+    currentState: from === undefined ? "" : from.currentState,
+    data: workflow.ownData(from === undefined ? workflow.initial.data : from.data),
+    position: from === undefined ? 0 : from.position,
+    isComplete: false,
+    startedAt: from === undefined ? "" : from.startedAt,
+    updatedAt: from === undefined ? "" : from.updatedAt
+  }
+})
+
+/** Folds more events in. Works on local copies: this loop is what a replay costs. */
+const advance = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  { state }: Folding<Data>,
+  events: Iterable<WorkflowEvent>,
+  { to, until }: Bounds
+): CorruptHistory | undefined => {
+  const { plainHandlers } = workflow
+  let { currentState, data, executionId, position, tenant, updatedAt } = state
+  // Events of one name often come in runs: the handler is looked up once for each.
+  let eventName: string | undefined
+  let plain: PlainHandler<Data> | undefined
+  for (const event of events) {
+    if (position === 0) {
+      tenant = event.tenant
+      executionId = event.execution_id
+      state.startedAt = event.created_at
+    } else if (event.tenant !== tenant || event.execution_id !== executionId) {
+      return broken(event, "it is an event of another execution")
+    }
+    if (event.position <= position) continue
+    if ((to !== undefined && event.position > to) || (until !== undefined && event.created_at > until)) continue
+    if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
+    if (event.event_name !== eventName) {
+      eventName = event.event_name
+      plain = plainHandlers.get(eventName)
+    }
+    if (plain !== undefined && plain.schemaVersion === event.schema_version) {
+      data = plain.evolve(data, event.payload, event)
+    } else {
+      const next = workflow.foldEvent(data, event)
+      if (next instanceof Unfoldable) return broken(event, next.reason)
+      data = next
+    }
+    currentState = event.to_state
+    position = event.position
+    updatedAt = event.created_at
+  }
+  state.tenant = tenant
+  state.executionId = executionId
+  state.data = data
+  state.currentState = currentState
+  state.position = position
+  state.updatedAt = updatedAt
+  return undefined
+}
+
+const finish = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  { from, state }: Folding<Data>
+): ExecutionState<Data> | undefined => {
+  if (state.position === (from === undefined ? 0 : from.position)) return from
+  state.isComplete = workflow.finalStates.has(state.currentState)
+  return state
+}
+
+const broken = (event: WorkflowEvent, reason: string): CorruptHistory =>
+  new CorruptHistory({ tenant: event.tenant, executionId: event.execution_id, position: event.position, reason })

@@ -126,7 +126,7 @@ export const restore = <State extends string, Data>(
   const paused = {
     tenant: snapshot.tenant,
     executionId: snapshot.execution_id,
-    workflow: { name: workflow.name, version: workflow.version },
+    workflow: workflow.ref,
     currentState: snapshot.current_state,
     position: snapshot.position,
     startedAt: snapshot.started_at,

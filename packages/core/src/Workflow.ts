@@ -68,6 +68,12 @@ export interface Options<State extends string, Data, EncodedData extends Json.Js
   }
 }
 
+/** Folds an event whose payload is stored as its handler wants it. */
+export interface PlainHandler<Data> {
+  readonly schemaVersion: number
+  readonly evolve: EvolveHandler<Data, unknown>
+}
+
 /** An event that cannot be folded, as the end of a sentence that begins with the event. */
 export class Unfoldable {
   readonly reason: string
@@ -90,6 +96,8 @@ export interface Workflow<State extends string = string, Data = unknown, Events 
   readonly version: number
   /** Identifies the fold: name, version, schemas, upcasters, final states and the text of `evolve`. */
   readonly fingerprint: string
+  /** Name and version, as states and headers have them. */
+  readonly ref: { readonly name: string; readonly version: number }
   readonly events: Events
   readonly initial: { readonly state: State; readonly data: Data }
   /** For each state, the targets of each event it accepts. Empty in an open definition, which accepts every event. */
@@ -99,12 +107,18 @@ export interface Workflow<State extends string = string, Data = unknown, Events 
   ownData(data: Data): Data
   /** The data after the event; may change and return the data it is given. Total but for payloads that no version reads. */
   foldEvent(owned: Data, event: WorkflowEvent): Data | Unfoldable
+  /** The events for which `foldEvent` is no more than their handler, while their payload is of this version: most of them. */
+  readonly plainHandlers: ReadonlyMap<string, PlainHandler<Data>>
   /** The payload in its current shape, or the reason why it is none. */
   decodePayload(eventName: string, payload: Json.Json | undefined): Result.Result<unknown, Json.JsonProblem>
   /** Version of the payload that a submission of the event brings now. */
   schemaVersion(eventName: string): number
-  decodeData(data: Json.Json): Result.Result<Data, Json.JsonProblem>
+  /** Whether JSON may be an execution's first data: as its schema has it, without a key that this does not name. */
+  checkData(data: Json.Json): Result.Result<unknown, Json.JsonProblem>
+  /** The data as it is stored. */
   encodeData(data: Data): Result.Result<Json.Json, Json.JsonProblem>
+  /** The data from what `encodeData` gave. */
+  decodeData(data: Json.Json): Result.Result<Data, Json.JsonProblem>
   /** Whether a value is this definition's data. */
   isData(data: unknown): data is Data
 }
@@ -165,22 +179,25 @@ export const make = <
   const finalStates = new Set<string>(options.final ?? [])
 
   const foldEvent = (data: Data, event: WorkflowEvent): Data | Unfoldable => {
-    const folding = foldings.get(event.event_name)
-    if (folding === undefined) {
-      if (event.event_name !== startedEventName || event.payload === undefined) return data
-      const started = dataCodec.decode(event.payload)
+    if (event.event_name === startedEventName && event.payload !== undefined) {
+      if (dataCodec.isPlain && isTrusted<Data>(event.payload)) return event.payload
+      const started = dataCodec.validate(event.payload)
       return Result.isSuccess(started) ? started.success : unfoldable(started.failure)
     }
-    if (folding.handler === undefined) return data
-    let payload: unknown = event.payload
-    if (event.schema_version !== folding.version || !folding.payload.isPlain) {
-      const current = Upcast.apply(folding.upcasters, event.schema_version, event.payload)
-      if (Result.isFailure(current)) return new Unfoldable(current.failure)
-      const decoded = folding.payload.decode(current.success)
-      if (Result.isFailure(decoded)) return unfoldable(decoded.failure)
-      payload = decoded.success
+    const folding = foldings.get(event.event_name)
+    if (folding?.handler === undefined) return data
+    if (event.schema_version === folding.version && folding.payload.isPlain) {
+      return folding.handler(data, event.payload, event)
     }
-    return folding.handler(data, payload, event)
+    const payload = Upcast.apply(folding.upcasters, event.schema_version, event.payload)
+    if (Result.isFailure(payload)) return new Unfoldable(payload.failure)
+    const decoded = folding.payload.validate(payload.success)
+    return Result.isSuccess(decoded) ? folding.handler(data, decoded.success, event) : unfoldable(decoded.failure)
+  }
+
+  const plainHandlers = new Map<string, PlainHandler<Data>>()
+  for (const [eventName, { handler, payload, version: schemaVersion }] of foldings) {
+    if (payload.isPlain && handler !== undefined) plainHandlers.set(eventName, { schemaVersion, evolve: handler })
   }
 
   const workflow: Workflow<State, Data, Events> = {
@@ -199,24 +216,27 @@ export const make = <
         String(foldings.get(eventName)?.handler)
       ])
     }),
+    ref: { name, version },
     events,
     initial,
     transitions: compileTransitions(states),
     finalStates,
     ownData: identity,
     foldEvent,
+    plainHandlers,
     decodePayload: (eventName, payload) => {
       const folding = foldings.get(eventName)
       return folding === undefined
         ? Result.fail({ path: "", problem: `belongs to no event of workflow "${name}"` })
-        : folding.payload.validate(payload)
+        : folding.payload.validateStrictly(payload)
     },
     schemaVersion: (eventName) => foldings.get(eventName)?.version ?? 1,
-    decodeData: dataCodec.validate,
+    checkData: dataCodec.validateStrictly,
     encodeData: dataCodec.encode,
+    decodeData: dataCodec.decode,
     isData: dataCodec.is
   }
-  const initialData = dataCodec.encode(initial.data)
+  const initialData = Result.flatMap(dataCodec.encode(initial.data), dataCodec.validateStrictly)
   if (Result.isFailure(initialData)) {
     refuse(`the initial data${initialData.failure.path} ${initialData.failure.problem}`)
   }
@@ -234,16 +254,19 @@ export const open = (name: string): Workflow<string, OpenData> => {
     name,
     version: openVersion,
     fingerprint: fingerprintOf({ name, open: 1 }),
+    ref: { name, version: openVersion },
     events: {},
     initial: { state: "started", data: {} },
     transitions: new Map(),
     finalStates: new Set(),
     ownData: (data) => ({ ...data }),
     foldEvent: mergeInto,
+    plainHandlers: new Map(),
     decodePayload: (_eventName, payload) => (payload === undefined ? Result.succeed(undefined) : objectOnly(payload)),
     schemaVersion: () => 1,
-    decodeData: (json) => Result.map(objectOnly(json), (data) => ({ ...data })),
+    checkData: objectOnly,
     encodeData: Result.succeed,
+    decodeData: (json) => Result.map(objectOnly(json), (data) => ({ ...data })),
     isData: isOpenData
   }
 }
@@ -388,33 +411,42 @@ const compileTargets = (
 }
 
 interface JsonCodec<Type> {
-  /** JSON and value are the same thing, so that a stored value needs no decoding. */
+  /** JSON and value are the same thing. */
   readonly isPlain: boolean
-  readonly decode: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
-  /** Decodes what is about to be stored: keys that the schema does not name are refused. */
+  /** The value from JSON, checked by its schema. Keys that this does not name are left out: an older schema had them. */
   readonly validate: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
+  /** The same for what is about to be stored: a key that the schema does not name is refused, since no reader would see it. */
+  readonly validateStrictly: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
+  /** The value as JSON. */
   readonly encode: (value: Type) => Result.Result<Json.Json, Json.JsonProblem>
+  /** The value from JSON that was checked when it was stored: where the two are the same, it is taken as it is. */
+  readonly decode: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
   readonly is: (value: unknown) => value is Type
 }
 
 const jsonCodec = <Type, Encoded extends Json.Json | undefined>(
   schema: Schema.ConstraintCodec<Type, Encoded>
 ): JsonCodec<Type> => {
-  // A key that the schema does not name would be lost on the way. What is stored may have one, from an older schema;
-  // what is about to be stored may not.
+  // Encoding must lose nothing, or a snapshot would not be what the log folds to.
   const strictly = { onExcessProperty: "error" } as const
-  const decode = Schema.decodeUnknownResult(schema)
-  const validate = Schema.decodeUnknownResult(schema, strictly)
+  const validate = Schema.decodeUnknownResult(schema)
+  const validateStrictly = Schema.decodeUnknownResult(schema, strictly)
   const encode = Schema.encodeResult(schema, strictly)
+  const isWhole = isPlain(schema.ast)
+  const storable = (json: unknown) => Json.check(json, Number.POSITIVE_INFINITY)
   return {
-    isPlain: isPlain(schema.ast),
-    decode: (json) => Result.mapError(decode(json), toProblem),
+    isPlain: isWhole,
     validate: (json) => Result.mapError(validate(json), toProblem),
-    encode: (value) =>
-      Result.flatMap(Result.mapError(encode(value), toProblem), (json) => Json.check(json, Number.POSITIVE_INFINITY)),
+    validateStrictly: (json) => Result.mapError(validateStrictly(json), toProblem),
+    encode: isWhole ? storable : (value) => Result.flatMap(Result.mapError(encode(value), toProblem), storable),
+    decode: (json) =>
+      isWhole && isTrusted<Type>(json) ? Result.succeed(json) : Result.mapError(validate(json), toProblem),
     is: Schema.is(schema)
   }
 }
+
+/** What stands in the store passed its check on the way in; to check it at every replay would cost more than the fold. */
+const isTrusted = <Type>(_stored: unknown): _stored is Type => true
 
 /** Without a transformation anywhere, and of JSON's own kinds only. */
 const isPlain = (ast: SchemaAST.AST): boolean => SchemaAST.toType(ast) === ast && isJsonKind(ast)

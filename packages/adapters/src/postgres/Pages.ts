@@ -9,10 +9,19 @@ export const pages = <Row, Key, E>(options: {
   /** At most `batchSize` rows after a key, in order. */
   readonly page: (after: Key) => Effect.Effect<ReadonlyArray<Row>, E>
   readonly next: (last: Row) => Key
+  /** Whether nothing can follow the row, so that no page is asked for in vain. */
+  readonly isLast?: (row: Row) => boolean
 }): Stream.Stream<Row, E> =>
   Stream.paginate(options.first, (after) =>
     Effect.map(options.page(after), (rows) => {
       const last = rows.length < options.batchSize ? Option.none<Row>() : Array.last(rows)
-      return [rows, Option.map(last, options.next)] as const
+      const isLast = options.isLast ?? (() => false)
+      return [
+        rows,
+        last.pipe(
+          Option.filter((row) => !isLast(row)),
+          Option.map(options.next)
+        )
+      ] as const
     })
   )

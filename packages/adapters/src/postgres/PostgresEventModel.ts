@@ -12,6 +12,7 @@ import { Array, Effect, Layer, Option, Order, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, instants, ints, texts } from "./Arrays.ts"
+import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
 import { sqlState, toStoreError } from "./SqlFailure.ts"
@@ -49,8 +50,8 @@ const toEvent = (row: EventRow): WorkflowEvent => {
     from_state: row.from_state,
     to_state: row.to_state,
     schema_version: row.schema_version,
-    created_at: row.created_at.toISOString(),
-    recorded_at: row.recorded_at.toISOString(),
+    created_at: instantText(row.created_at),
+    recorded_at: instantText(row.recorded_at),
     partition: row.partition,
     offset: Number(row.offset),
     metadata: row.metadata
@@ -238,7 +239,13 @@ export const layer = (options: SchemaOptions) =>
              ${to === undefined ? sql`` : sql`and position <= ${to}`}
              ${until === undefined ? sql`` : sql`and created_at <= ${until}::timestamptz`}
            order by position limit ${batchSize}`
-        const found = pages({ first: after, batchSize, page, next: (row) => row.position })
+        const found = pages({
+          first: after,
+          batchSize,
+          page,
+          next: (row) => row.position,
+          isLast: (row) => row.position === to
+        })
         const settled =
           until === undefined
             ? found

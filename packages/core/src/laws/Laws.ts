@@ -358,8 +358,12 @@ const claimsOf = <State extends string, Data>(
     fold: (from: ExecutionState<Data> | undefined, folded: ReadonlyArray<WorkflowEvent>, bounds: Replay.Bounds = {}) =>
       claims.folded(Replay.fold(workflow, from, folded, bounds)),
     snapshot: (state: ExecutionState<Data>): Snapshot.Snapshot =>
-      Result.getOrThrowWith(Snapshot.take(workflow, state, state.updatedAt), ({ path, problem }) =>
-        broken(`the data at position ${state.position} has its schema's shape`, "data", `${path} ${problem}`)
+      Snapshot.take(workflow, state, state.updatedAt).pipe(
+        // Taking a snapshot trusts `evolve`; a law does not.
+        Result.flatMap((taken) => Result.map(workflow.checkData(taken.data), () => taken)),
+        Result.getOrThrowWith(({ path, problem }) =>
+          broken(`the data at position ${state.position} has its schema's shape`, "data", `${path} ${problem}`)
+        )
       )
   }
   return claims
