@@ -132,7 +132,7 @@ describe("createSnapshot", () => {
         data: Schema.Struct({ cents: Schema.Int, skus: Schema.Array(Schema.String) }),
         initial: { state: "Draft", data: { cents: 0, skus: [] } },
         states: { Draft: { Added: "Draft" } },
-        evolve: { Added: (data) => ({ ...data, cents: 0.5 }) }
+        evolve: { Added: (data) => ({ ...data, cents: Number.NaN }) }
       })
       yield* orderOf(1)
       const error = yield* snapshot().pipe(inAnotherProcess({ definitions: [Broken] }), Effect.flip)

@@ -94,6 +94,7 @@ describe("replayEvents", () => {
       const error = yield* Effect.flip(replay({ replayUntil: "1969-12-31T23:59:59.999Z" }))
       assert.strictEqual(error._tag, "ExecutionNotStarted")
       assert.include(error.message, "1970-01-01T00:00:00.000Z")
+      assert.strictEqual(yield* positionOf({ replayUntil: error.message.slice(-24) }), 1)
     }).pipe(Effect.provide(memory()))
   )
 

@@ -113,6 +113,8 @@ describe("verify", () => {
   it.effect("counts executions whose workflow is not registered, which are no finding", () =>
     Effect.gen(function* () {
       yield* store
+      const runtime = yield* TypeScriptWorkflowRuntime
+      yield* runtime.submitEvent({ ...place("order-2"), submission: { event_name: "Cancelled", payload: null } })
       const report = yield* Verification.verify({}).pipe(Effect.provide(Workflows.layer(OrderTwo)))
       assert.deepInclude(report, { unknownWorkflowCount: 2, ignoredSnapshotCount: 2, findings: [] })
     }).pipe(Effect.provide(layer))

@@ -8,12 +8,15 @@ import { Order, OrderTwo } from "./Order.ts"
 const get = (name: string, version?: number) => Workflows.use((workflows) => workflows.get(name, version))
 
 describe("Workflows.layer", () => {
-  it.effect("gives the version asked for, or the newest, in whatever order they were registered", () =>
+  it.effect.each([
+    [OrderTwo, Order],
+    [Order, OrderTwo]
+  ])("gives the version asked for, or the newest, in whatever order they were registered", (definitions) =>
     Effect.gen(function* () {
       assert.strictEqual(yield* get("order"), OrderTwo)
       assert.strictEqual(yield* get("order", 1), Order)
       assert.strictEqual(yield* get("order", 2), OrderTwo)
-    }).pipe(Effect.provide(Workflows.layer(OrderTwo, Order)))
+    }).pipe(Effect.provide(Workflows.layer(...definitions)))
   )
 
   it.effect("refuses what is not registered, by name and version", () =>

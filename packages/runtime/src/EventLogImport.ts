@@ -118,6 +118,8 @@ export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R
   let writtenCount = 0
   yield* sorted.pipe(
     Stream.rechunk(batchRowCount),
+    // The next rows are merged while the store writes these.
+    Stream.bufferArray({ capacity: 1 }),
     Stream.runForEachArray((batch) => {
       writtenCount += batch.length
       return Effect.andThen(

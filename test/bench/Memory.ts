@@ -1,0 +1,57 @@
+/** Peak memory of a process that imports or replays a log, and of one that does it with a log ten times as long. */
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+import { writeLedger } from "./Database.ts"
+import { type Figure, median, ratioOf } from "./Measure.ts"
+
+const child = fileURLToPath(new URL("MemoryChild.ts", import.meta.url))
+
+/** Peak RSS in MiB. Through a shell: a child begins with the peak of whoever starts it, and a shell's is small. */
+const peakOf = (url: string, schema: string, work: "import" | "replay", eventCount: number) =>
+  Effect.sync(() => {
+    const { status, stderr, stdout } = spawnSync(
+      "sh",
+      ["-c", '"$0" "$@"; exit $?', process.execPath, child, work, String(eventCount)],
+      {
+        encoding: "utf8",
+        env: { ...process.env, NODE_OPTIONS: "--conditions=@refold/source", DATABASE_URL: url, BENCH_SCHEMA: schema }
+      }
+    )
+    if (status !== 0) throw new Error(`The child failed: ${stderr}`)
+    return Number(stdout) / 1024
+  })
+
+/** Events of the shorter log: they fill every buffer, so that ten times as many can only add what is not bounded. */
+const lengths = { import: 40_000, replay: 20_000 }
+
+/** Fewer of what takes a minute each. */
+const turns = { import: 3, replay: 5 }
+
+const memory = (url: string, schema: string, work: "import" | "replay") =>
+  Effect.gen(function* () {
+    const short = lengths[work]
+    if (work === "replay") {
+      yield* writeLedger(`memory ${short}`, 0, short)
+      yield* writeLedger(`memory ${short * 10}`, 0, short * 10)
+    }
+    const taken: Array<{ readonly once: number; readonly tenfold: number }> = []
+    for (let turn = 0; turn < turns[work]; turn++) {
+      const once = yield* peakOf(url, schema, work, short)
+      taken.push({ once, tenfold: yield* peakOf(url, schema, work, short * 10) })
+    }
+    const figure: Figure = {
+      name: `memory/${work}`,
+      unit: "MiB",
+      ours: median(taken.map((turn) => turn.tenfold)),
+      reference: median(taken.map((turn) => turn.once)),
+      ...ratioOf(taken.map((turn) => turn.once / turn.tenfold)),
+      target: 1 / 1.3
+    }
+    return figure
+  })
+
+export const memories = (url: string, schema: string) => ({
+  "memory/import": memory(url, schema, "import"),
+  "memory/replay": memory(url, schema, "replay")
+})

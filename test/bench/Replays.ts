@@ -1,0 +1,54 @@
+/** Replays from PostgreSQL against a bare SELECT and a loop by hand. */
+import { deepStrictEqual } from "node:assert"
+import { WorkflowEventSourcing } from "@refold/runtime"
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { tenant, writeLedger } from "./Database.ts"
+import { type Row, foldByHand } from "./Ledger.ts"
+import { compare } from "./Measure.ts"
+
+const replay = (schema: string, eventCount: number) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const { replayEvents } = yield* WorkflowEventSourcing
+    const executionId = `ledger ${eventCount}`
+    yield* writeLedger(executionId, 0, eventCount)
+    const ours = replayEvents(executionId, tenant, { useSnapshots: false })
+    const reference = sql<Row>`
+      select tenant, execution_id, position, event_id, event_name, event_type, from_state, to_state, user_id, payload,
+        payload is not null as has_payload, schema_version, created_at, recorded_at, metadata, partition, "offset"
+        from ${sql(`${schema}.events`)}
+       where tenant = ${tenant} and execution_id = ${executionId} order by position`.pipe(Effect.map(foldByHand))
+    const { executionState } = yield* ours
+    deepStrictEqual(executionState.data, (yield* reference).data)
+    return yield* compare({
+      name: `replay/${eventCount}`,
+      work: { count: eventCount, unit: "events" },
+      target: 0.7,
+      ours,
+      reference
+    })
+  })
+
+/** A snapshot and 10 newer events: as fast after 100,000 events as after 1,000. */
+const snapshot = Effect.gen(function* () {
+  const { createSnapshot, replayEvents } = yield* WorkflowEventSourcing
+  const prepare = Effect.fnUntraced(function* (eventCount: number) {
+    const executionId = `snapshot ${eventCount}`
+    yield* writeLedger(executionId, 0, eventCount)
+    yield* createSnapshot(executionId, tenant)
+    yield* writeLedger(executionId, eventCount, eventCount + 10)
+    const { debug } = yield* replayEvents(executionId, tenant, { debug: true })
+    deepStrictEqual([debug?.eventsProcessed, debug?.snapshotPosition], [10, eventCount])
+    return replayEvents(executionId, tenant)
+  })
+  const short = yield* prepare(1000)
+  const long = yield* prepare(100_000)
+  return yield* compare({ name: "replay/snapshot", target: 1 / 1.5, ours: long, reference: short })
+})
+
+export const replays = (schema: string) => ({
+  "replay/1000": replay(schema, 1000),
+  "replay/10000": replay(schema, 10_000),
+  "replay/snapshot": snapshot
+})
