@@ -31,16 +31,16 @@ const unstorable = /\0|\p{Surrogate}/u
 /** The value as JSON, if every part of it may be stored; else the first part that may not. */
 export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Result.Result<Json, JsonProblem> => {
   const problem = findProblem(value, "", 0)
-  if (problem !== undefined) return Result.fail(problem)
-  if (!isJson(value)) return Result.fail({ path: "", problem: "must be JSON" })
+  if (!isJson(value, problem)) return Result.fail(problem ?? { path: "", problem: "must be JSON" })
+  if (maxBytes === Number.POSITIVE_INFINITY) return Result.succeed(value)
   const size = utf8Length(JSON.stringify(value))
   return size <= maxBytes
     ? Result.succeed(value)
     : Result.fail({ path: "", problem: `is ${size} bytes of JSON; at most ${maxBytes} are accepted` })
 }
 
-/** True for the values that `findProblem` accepts; it narrows without a second rule to keep in step. */
-const isJson = (value: unknown): value is Json => findProblem(value, "", 0) === undefined
+/** A value that `findProblem` finds nothing wrong with is JSON. */
+const isJson = (_value: unknown, problem: JsonProblem | undefined): _value is Json => problem === undefined
 
 const findProblem = (value: unknown, path: string, depth: number): JsonProblem | undefined => {
   if (depth > maxDepth) return { path, problem: `is nested more than ${maxDepth} levels deep, or contains itself` }

@@ -104,21 +104,22 @@ export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R
   yield* checkIds({ tenant, workflow: options.workflow })
   let rowCount = 0
   const checked = rows.pipe(
-    Stream.mapArrayEffect((batch) =>
-      Effect.gen(function* () {
-        for (const row of batch) yield* checkRow(row)
-        rowCount += batch.length
-        yield* onProgress({ phase: "reading", rowCount })
-        return batch
-      })
-    )
+    Stream.mapArrayEffect((batch) => {
+      for (const row of batch) {
+        const refused = findRefusal(row)
+        if (refused !== undefined) return Effect.fail(refused)
+      }
+      rowCount += batch.length
+      return Effect.as(onProgress({ phase: "reading", rowCount }), batch)
+    })
   )
   const sorted = yield* ExternalSort.sort(checked, { order: byExecutionThenTime, weigh })
   const writer = yield* makeWriter(tenant, Workflow.open(options.workflow))
   let writtenCount = 0
   yield* sorted.pipe(
     Stream.rechunk(batchRowCount),
-    // The next rows are merged while the store writes these.
+    Stream.mapArray(Array.map(writer.place)),
+    // The next rows are merged and placed while the store writes these.
     Stream.bufferArray({ capacity: 1 }),
     Stream.runForEachArray((batch) => {
       writtenCount += batch.length
@@ -138,26 +139,27 @@ const byExecutionThenTime: Order.Order<ImportedRow> = Order.combineAll([
   Order.mapInput(Order.Number, (row: ImportedRow) => row.place)
 ])
 
-/** Twice the length of the texts, and about what an object costs. */
-const weigh = (row: ImportedRow): number =>
-  400 + 2 * (row.execution_id.length + row.event_name.length + JSON.stringify(row.payload ?? null).length)
+/** About what the row costs in memory: its texts, twice their length, and its objects. */
+const weigh = (row: ImportedRow): number => {
+  let weight = 400 + 2 * (row.execution_id.length + row.event_name.length)
+  for (const value of Object.values(row.payload ?? {})) {
+    weight += 64 + 2 * (typeof value === "string" ? value.length : JSON.stringify(value).length)
+  }
+  return weight
+}
 
 const isInstant = Schema.is(Instant.Instant)
 
-const checkRow = (row: ImportedRow): Effect.Effect<void, RowRefused> => {
+const findRefusal = (row: ImportedRow): RowRefused | undefined => {
   const { created_at, event_name, event_type, execution_id, line, user_id } = row
+  const refuse = (field: string, problem: string) => new RowRefused({ line, field, problem })
   for (const [field, text] of Object.entries({ execution_id, event_name, event_type, user_id })) {
     const problem = text === undefined ? undefined : Identifier.problem(text)
-    if (problem !== undefined) return Effect.fail(new RowRefused({ line, field, problem }))
+    if (problem !== undefined) return refuse(field, problem)
   }
-  if (!isInstant(created_at)) {
-    const problem = "is not an instant such as 2025-03-01T12:00:00.000Z"
-    return Effect.fail(new RowRefused({ line, field: "created_at", problem }))
-  }
+  if (!isInstant(created_at)) return refuse("created_at", "is not an instant such as 2025-03-01T12:00:00.000Z")
   const payload = Json.check(row.payload ?? null)
-  return Result.isSuccess(payload)
-    ? Effect.void
-    : Effect.fail(new RowRefused({ line, field: `payload${payload.failure.path}`, problem: payload.failure.problem }))
+  return Result.isFailure(payload) ? refuse(`payload${payload.failure.path}`, payload.failure.problem) : undefined
 }
 
 /** A row with the place and the id that its event has in its execution. */
@@ -225,11 +227,8 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
     return known.find(({ eventId }, place) => stored[place]?.event_id !== eventId) ?? newest
   })
 
-  const write = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<ImportedRow>) {
-    const groups = Array.groupWith(
-      Array.map(rows, place),
-      (left, right) => left.row.execution_id === right.row.execution_id
-    )
+  const write = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<Placed>) {
+    const groups = Array.groupWith(rows, (left, right) => left.row.execution_id === right.row.execution_id)
     const headers = new Map(
       (yield* executions.findMany({ tenant, executionIds: groups.map(([first]) => first.row.execution_id) })).map(
         (header) => [header.executionId, header]
@@ -245,7 +244,7 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
     }
   })
 
-  return { write, counts: () => ({ executionCount, eventsAdded }) }
+  return { place, write, counts: () => ({ executionCount, eventsAdded }) }
 })
 
 const conflict = ({ position, row }: Placed, problem: string) =>

@@ -7,14 +7,17 @@ export interface ExternalSortOptions<Row> {
   readonly order: Order.Order<Row>
   /** About how many bytes the row takes. */
   readonly weigh: (row: Row) => number
-  /** Bytes of rows held at a time, about: 16 MiB by default. A stream that fits is sorted without a file. */
+  /** Bytes of rows held at a time, about: 8 MiB by default. A stream that fits is sorted without a file. */
   readonly maxBytes?: number
 }
 
-const defaultMaxBytes = 16 * 1024 * 1024
+const defaultMaxBytes = 8 * 1024 * 1024
 
 /** Files merged at a time; more of them are merged in rounds. */
-const maxFanIn = 32
+const maxFanIn = 64
+
+/** Bytes read from a file at a time: few, so that the rows of many files die young. */
+const chunkSize = 16 * 1024
 
 /** Rows that a merge hands on at a time. */
 const batchSize = 1000
@@ -45,7 +48,7 @@ export const sort = Effect.fnUntraced(function* <Row, E, R>(
     )
   }
   const open = (path: string) =>
-    fs.stream(path).pipe(Stream.decodeText, Stream.splitLines, Stream.mapArray(parseAll<Row>))
+    fs.stream(path, { chunkSize }).pipe(Stream.decodeText, Stream.splitLines, Stream.mapArray(parseAll<Row>))
 
   let files: ReadonlyArray<string> = []
   let held: Array<Row> = []

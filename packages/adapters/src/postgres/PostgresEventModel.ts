@@ -8,7 +8,7 @@ import {
   type WorkflowEvent,
   WorkflowEventModel
 } from "@refold/core"
-import { Array, Effect, Layer, Option, Order, Result, Stream } from "effect"
+import { Array, Effect, Layer, Option, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, instants, ints, texts } from "./Arrays.ts"
@@ -117,7 +117,7 @@ export const layer = (options: SchemaOptions) =>
             idempotencyKey: place === 0 ? (commit.idempotencyKey ?? null) : null
           }))
         )
-        return sql<StampedRow>`
+        return sql<Stamp>`
           with commit as (
             select * from unnest(
               ${texts(commits.map((commit) => commit.tenant))},
@@ -162,13 +162,15 @@ export const layer = (options: SchemaOptions) =>
               from (select partition, sum(event_count) as event_count from written group by partition) n
              where p.partition = n.partition
             returning p.partition, p.last_offset - n.event_count as base
-          )
+          ), placed as (
+            select w.*, n.base + w.before as base from written w join numbered n using (partition)
+          ), inserted as (
           insert into ${events} (tenant, execution_id, position, event_id, event_name, event_type, from_state, to_state,
             user_id, payload, schema_version, created_at, recorded_at, metadata, idempotency_key, partition, "offset")
           select w.tenant, w.execution_id, w.expected + e.place, e.event_id, e.event_name, e.event_type, e.from_state,
             e.to_state, e.user_id, e.payload::json, e.schema_version, coalesce(e.created_at, w.updated_at),
             case when e.created_at is null then w.updated_at else stamp.now end, e.metadata::json, e.idempotency_key,
-            w.partition, n.base + w.before + e.place
+            w.partition, w.base + e.place
             from unnest(
               ${ints(rows.map((row) => row.commitPlace))},
               ${ints(rows.map((row) => row.place))},
@@ -185,10 +187,10 @@ export const layer = (options: SchemaOptions) =>
               ${texts(rows.map((row) => row.idempotencyKey))}
             ) as e (commit_place, place, event_id, event_name, event_type, from_state, to_state, user_id, payload,
               schema_version, created_at, metadata, idempotency_key)
-            join written w on w.place = e.commit_place
-            join numbered n on n.partition = w.partition
+            join placed w on w.place = e.commit_place
             cross join stamp
-          returning tenant, execution_id, position, created_at, recorded_at, partition, "offset"
+          )
+          select placed.place::int, placed.base, placed.updated_at, stamp.now from placed, stamp
         `
       }
 
@@ -220,12 +222,13 @@ export const layer = (options: SchemaOptions) =>
           // A commit that goes back in time by itself is not sent at all.
           const sent = commits.filter((each) => Commit.findTimeReversal(each, undefined) === undefined)
           const rows = Array.isReadonlyArrayNonEmpty(sent) ? yield* append(sent) : []
-          const stamped = Array.groupBy(rows, (row) => keyOf(row.tenant, row.execution_id))
-          const stampsOf = (each: Commit.Commit) => stamped[keyOf(each.tenant, each.executionId)]
-          const why = yield* explain(commits.filter((each) => stampsOf(each) === undefined))
+          const stamps = new Map(rows.map((stamp) => [sent[stamp.place - 1], stamp]))
+          const why = yield* explain(commits.filter((each) => !stamps.has(each)))
           return Array.map(commits, (each): Result.Result<Commit.Committed, Commit.CommitRefused> => {
-            const stamps = stampsOf(each)
-            return stamps === undefined ? Result.fail(why(each)) : Result.succeed({ events: recorded(each, stamps) })
+            const stamp = stamps.get(each)
+            return stamp === undefined
+              ? Result.fail(why(each))
+              : Result.succeed({ events: recorded(each, stamp, partitionCount) })
           })
         },
         Effect.mapError(toStoreError("Appending events"))
@@ -298,26 +301,30 @@ export const layer = (options: SchemaOptions) =>
 const eventsOf = (commit: Commit.Commit): Array.NonEmptyReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> =>
   commit.events
 
-/** What the store added to an event. */
-type StampedRow = Pick<
-  EventRow,
-  "tenant" | "execution_id" | "position" | "created_at" | "recorded_at" | "partition" | "offset"
->
+/** What the store added to a commit: the offset before its first event, its last event's instant, and the clock's. */
+interface Stamp {
+  /** Of the commit among those sent, 1-based. */
+  readonly place: number
+  readonly base: bigint
+  readonly updated_at: Date
+  readonly now: Date
+}
 
-/** The events of a commit with their stamps, which arrive in any order. */
-const recorded = (commit: Commit.Commit, stamps: Array.NonEmptyReadonlyArray<StampedRow>) =>
-  Array.zipWith(eventsOf(commit), Array.sort(stamps, byPosition), (event, stamp): WorkflowEvent => ({
+const recorded = (commit: Commit.Commit, stamp: Stamp, partitionCount: number) => {
+  const partition = Partition.of(commit.tenant, commit.executionId, partitionCount)
+  const stampedAt = instantText(stamp.updated_at)
+  const now = instantText(stamp.now)
+  return Array.map(eventsOf(commit), (event, place): WorkflowEvent => ({
     ...event,
-    tenant: stamp.tenant,
-    execution_id: stamp.execution_id,
-    position: stamp.position,
-    created_at: stamp.created_at.toISOString(),
-    recorded_at: stamp.recorded_at.toISOString(),
-    partition: stamp.partition,
-    offset: Number(stamp.offset)
+    tenant: commit.tenant,
+    execution_id: commit.executionId,
+    position: commit.expectedPosition + place + 1,
+    created_at: event.created_at ?? stampedAt,
+    recorded_at: event.created_at === undefined ? stampedAt : now,
+    partition,
+    offset: Number(stamp.base) + place + 1
   }))
-
-const byPosition = Order.mapInput(Order.Number, (row: StampedRow) => row.position)
+}
 
 /** NUL stands in neither part. */
 const keyOf = (tenant: string, executionId: string): string => `${tenant}\0${executionId}`

@@ -93,9 +93,12 @@ export const layer = (options: SchemaOptions) =>
             Effect.mapError(toStoreError("Finding an execution"))
           ),
         findMany: ({ executionIds, tenant }) =>
+          // One look-up by key for each id; a plan kept from when the table was small would read all of the tenant's.
           sql<HeaderRow>`
-            select ${columns} from ${executions}
-             where tenant = ${tenant} and execution_id = any (${texts(executionIds)})`.pipe(
+            select ${columns} from (select distinct * from unnest(${texts(executionIds)})) as wanted (id)
+             cross join lateral (
+               select * from ${executions} where tenant = ${tenant} and execution_id = wanted.id limit 1
+             ) as header`.pipe(
             Effect.map((rows) => rows.map(toHeader)),
             Effect.mapError(toStoreError("Finding executions"))
           ),
