@@ -53,6 +53,7 @@ describe("refold, embedded", () => {
     const commands =
       help.stdout
         .split("SUBCOMMANDS")[1]
+        ?.split("EXAMPLES")[0]
         ?.match(/^ {2}\w+/gm)
         ?.map((name) => name.trim()) ?? []
     expect(commands).toHaveLength(10)

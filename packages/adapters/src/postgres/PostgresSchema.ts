@@ -175,11 +175,12 @@ const initial = (
       for each row execute function ${refuseChange}()`,
     sql`create trigger append_only_truncate before truncate on ${events}
       for each statement execute function ${refuseChange}()`,
-    // In place of a foreign key, whose check of every event is a third of what an append costs: the one statement that
-    // writes events writes their header too, and no header can go.
-    sql`create trigger kept before delete on ${executions} for each row execute function ${refuseChange}()`,
-    sql`create trigger kept_truncate before truncate on ${executions}
-      for each statement execute function ${refuseChange}()`,
+    // In place of foreign keys, whose check of every event is a third of what an append costs: the one statement that
+    // writes events writes their header and moves their partition too, and neither can go.
+    ...[executions, partitions].flatMap((table) => [
+      sql`create trigger kept before delete on ${table} for each row execute function ${refuseChange}()`,
+      sql`create trigger kept_truncate before truncate on ${table} for each statement execute function ${refuseChange}()`
+    ]),
     // Other roles than the owner see one tenant: the one that `set refold.tenant` names, or none.
     ...[executions, events, snapshots].flatMap((table) => [
       sql`alter table ${table} enable row level security`,
