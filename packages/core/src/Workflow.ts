@@ -180,7 +180,7 @@ export const make = <
 
   const foldEvent = (data: Data, event: WorkflowEvent): Data | Unfoldable => {
     if (event.event_name === startedEventName && event.payload !== undefined) {
-      if (dataCodec.isPlain && isTrusted<Data>(event.payload)) return event.payload
+      if (dataCodec.isTrusted(event.payload)) return event.payload
       const started = dataCodec.validate(event.payload)
       return Result.isSuccess(started) ? started.success : unfoldable(started.failure)
     }
@@ -413,6 +413,11 @@ const compileTargets = (
 interface JsonCodec<Type> {
   /** JSON and value are the same thing. */
   readonly isPlain: boolean
+  /**
+   * Whether what stands in the store is a value as it is: for a plain codec. It passed its check on the way in; to check
+   * it at every replay would cost more than the fold.
+   */
+  readonly isTrusted: (stored: unknown) => stored is Type
   /** The value from JSON, checked by its schema. Keys that this does not name are left out: an older schema had them. */
   readonly validate: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
   /** The same for what is about to be stored: a key that the schema does not name is refused, since no reader would see it. */
@@ -433,20 +438,18 @@ const jsonCodec = <Type, Encoded extends Json.Json | undefined>(
   const validateStrictly = Schema.decodeUnknownResult(schema, strictly)
   const encode = Schema.encodeResult(schema, strictly)
   const isWhole = isPlain(schema.ast)
+  const isTrusted = (_stored: unknown): _stored is Type => isWhole
   const storable = (json: unknown) => Json.check(json, Number.POSITIVE_INFINITY)
   return {
     isPlain: isWhole,
+    isTrusted,
     validate: (json) => Result.mapError(validate(json), toProblem),
     validateStrictly: (json) => Result.mapError(validateStrictly(json), toProblem),
     encode: isWhole ? storable : (value) => Result.flatMap(Result.mapError(encode(value), toProblem), storable),
-    decode: (json) =>
-      isWhole && isTrusted<Type>(json) ? Result.succeed(json) : Result.mapError(validate(json), toProblem),
+    decode: (json) => (isTrusted(json) ? Result.succeed(json) : Result.mapError(validate(json), toProblem)),
     is: Schema.is(schema)
   }
 }
-
-/** What stands in the store passed its check on the way in; to check it at every replay would cost more than the fold. */
-const isTrusted = <Type>(_stored: unknown): _stored is Type => true
 
 /** Without a transformation anywhere, and of JSON's own kinds only. */
 const isPlain = (ast: SchemaAST.AST): boolean => SchemaAST.toType(ast) === ast && isJsonKind(ast)
