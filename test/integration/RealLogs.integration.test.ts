@@ -1,80 +1,20 @@
 /** Public logs of real processes, imported and replayed: every answer is compared with one worked out elsewhere. */
-import { createHash } from "node:crypto"
-import { existsSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, inject, layer } from "@effect/vitest"
-import { EventLog } from "@refold/adapters/eventlog"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { PostgresStore } from "@refold/adapters/postgres"
-import {
-  Instant,
-  type WorkflowEvent,
-  WorkflowEventModel,
-  WorkflowExecutionModel,
-  WorkflowSnapshotModel
-} from "@refold/core"
+import { type WorkflowEvent, WorkflowEventModel, WorkflowExecutionModel, WorkflowSnapshotModel } from "@refold/core"
 import { EventLogImport, Verification, WorkflowEventSourcing, Workflows } from "@refold/runtime"
-import { Effect, Layer, Redacted, Result, Schema, Stream } from "effect"
+import { Effect, Layer, Redacted, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-
-const folder = fileURLToPath(new URL("../../../shared/data/", import.meta.url))
-const isThere = existsSync(`${folder}logs.json`)
-
-const Expected = Schema.fromJsonString(
-  Schema.Struct({
-    cases: Schema.Int,
-    events: Schema.Int,
-    case_answers: Schema.Record(
-      Schema.String,
-      Schema.Struct({
-        events: Schema.Int,
-        final_activity: Schema.String,
-        activities_sha256: Schema.String,
-        final_transition: Schema.optionalKey(Schema.String),
-        activities_transitions_sha256: Schema.optionalKey(Schema.String)
-      })
-    ),
-    as_of: Schema.Array(
-      Schema.Struct({
-        case: Schema.String,
-        at: Instant.Instant,
-        last_activity: Schema.NullOr(Schema.String),
-        last_transition: Schema.optionalKey(Schema.NullOr(Schema.String)),
-        events_until: Schema.Int
-      })
-    )
-  })
-)
-type Expected = typeof Expected.Type
+import * as RealLogs from "../eventlog/RealLogs.ts"
 
 /** The log is the tenant. */
-const logs: ReadonlyArray<EventLog.Source & { readonly name: string }> = [
-  { name: "roadtraffic100", path: "roadtraffic100.csv.gz" },
-  {
-    name: "production",
-    path: "production.csv.gz",
-    columns: { case: "case_id", activity: "activity", time: "timestamp", resource: "resource" }
-  },
-  {
-    name: "sepsis",
-    path: "sepsis.csv.gz",
-    delimiter: ";",
-    columns: { case: "Case ID", activity: "Activity", time: "Complete Timestamp", resource: "org:group" }
-  },
-  { name: "bpic2013_incidents", path: "bpic2013_incidents.xes.gz" }
-]
-
-const expectedOf = (name: string) =>
-  Schema.decodeEffect(Expected)(readFileSync(`${folder}expected/${name}.json`, "utf8"))
-
-const importLog = (log: (typeof logs)[number]) =>
-  EventLogImport.importRows(EventLog.read({ ...log, path: folder + log.path }), {
+const importLog = (log: (typeof RealLogs.logs)[number]) =>
+  EventLogImport.importRows(RealLogs.rowsOf(log), {
     tenant: log.name,
     workflow: "foreign log"
   })
-
-const sha256 = (lines: ReadonlyArray<string>) => createHash("sha256").update(lines.join("\n")).digest("hex")
 
 /** What the store holds of every case: its events in order. */
 const histories = Effect.fnUntraced(function* (tenant: string) {
@@ -92,7 +32,7 @@ const histories = Effect.fnUntraced(function* (tenant: string) {
   return byCase
 })
 
-const assertHistories = (expected: Expected, actual: ReadonlyMap<string, ReadonlyArray<WorkflowEvent>>) => {
+const assertHistories = (expected: RealLogs.Expected, actual: ReadonlyMap<string, ReadonlyArray<WorkflowEvent>>) => {
   const answers = Object.entries(expected.case_answers)
   assert.strictEqual(actual.size, expected.cases)
   assert.strictEqual(answers.length, expected.cases)
@@ -102,22 +42,13 @@ const assertHistories = (expected: Expected, actual: ReadonlyMap<string, Readonl
   )
   for (const [id, answer] of answers) {
     const events = actual.get(id) ?? []
-    const last = events.at(-1)
-    const found = {
-      events: events.length,
-      final_activity: last?.to_state,
-      activities_sha256: sha256(events.map((event) => event.event_name)),
-      ...(answer.final_transition === undefined ? {} : { final_transition: last?.event_type }),
-      ...(answer.activities_transitions_sha256 === undefined
-        ? {}
-        : { activities_transitions_sha256: sha256(events.map((event) => `${event.event_name}\t${event.event_type}`)) })
-    }
-    assert.deepStrictEqual(found, answer, id)
+    assert.strictEqual(events.at(-1)?.to_state, answer.final_activity, id)
+    assert.deepStrictEqual(RealLogs.answerOf(events, answer), answer, id)
   }
 }
 
 /** Every case, or one of each `step`, by a replay of its own. */
-const assertReplays = (expected: Expected, tenant: string, useSnapshots: boolean, step = 1) =>
+const assertReplays = (expected: RealLogs.Expected, tenant: string, useSnapshots: boolean, step = 1) =>
   Effect.gen(function* () {
     const { replayEvents } = yield* WorkflowEventSourcing
     yield* Effect.forEach(
@@ -132,7 +63,7 @@ const assertReplays = (expected: Expected, tenant: string, useSnapshots: boolean
   })
 
 /** Every question about an instant of the past. */
-const assertAsOf = (expected: Expected, tenant: string, useSnapshots: boolean) =>
+const assertAsOf = (expected: RealLogs.Expected, tenant: string, useSnapshots: boolean) =>
   Effect.gen(function* () {
     const { replayEvents } = yield* WorkflowEventSourcing
     const events = yield* WorkflowEventModel
@@ -160,7 +91,11 @@ const assertAsOf = (expected: Expected, tenant: string, useSnapshots: boolean) =
   })
 
 /** All executions as they were: each question's own case, and the count of those that had started. */
-const assertList = (expected: Expected, tenant: string, actual: ReadonlyMap<string, ReadonlyArray<WorkflowEvent>>) =>
+const assertList = (
+  expected: RealLogs.Expected,
+  tenant: string,
+  actual: ReadonlyMap<string, ReadonlyArray<WorkflowEvent>>
+) =>
   Effect.gen(function* () {
     const executions = yield* WorkflowExecutionModel
     for (const { at, case: id, events_until, last_activity } of expected.as_of.filter((_, place) => place % 12 === 0)) {
@@ -198,16 +133,15 @@ const stores = [
 ]
 
 for (const { live, store } of stores) {
-  const title = isThere ? `real logs in ${store}` : `real logs in ${store} (skipped: no ../shared/data here)`
-  describe.skipIf(!isThere)(title, () => {
+  describe.skipIf(!RealLogs.isThere)(RealLogs.titleOf(`real logs in ${store}`), () => {
     const all = services.pipe(Layer.provideMerge(live), Layer.provideMerge(NodeFileSystem.layer))
     layer(all, { excludeTestServices: true, timeout: "1 minute" })((it) => {
-      for (const log of logs) {
+      for (const log of RealLogs.logs) {
         const tenant = log.name
         describe(tenant, () => {
           it.effect("every case has the events it should, in the order it should; again, the import adds nothing", () =>
             Effect.gen(function* () {
-              const expected = yield* expectedOf(tenant)
+              const expected = yield* RealLogs.expectedOf(tenant)
               const summary = yield* importLog(log)
               assert.deepStrictEqual(summary, {
                 rowCount: expected.events,
@@ -226,7 +160,7 @@ for (const { live, store } of stores) {
             "every answer is right without snapshots, with them, and after all are removed",
             () =>
               Effect.gen(function* () {
-                const expected = yield* expectedOf(tenant)
+                const expected = yield* RealLogs.expectedOf(tenant)
                 const snapshots = yield* WorkflowSnapshotModel
                 // Every case without snapshots, and in the server as they are stored; else, of the largest log, a share of
                 // the cases: `verify` compares every snapshot with the log anyway.

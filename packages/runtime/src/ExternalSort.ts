@@ -1,26 +1,26 @@
 /**
  * Sorts a stream of any length in bounded memory: sorted runs go to temporary files, which are then merged.
  */
-import { Array, Cause, Effect, FileSystem, type Order, Pull, Stream } from "effect"
+import { Array, Cause, Effect, FileSystem, Order, Pull, Stream } from "effect"
 
 export interface ExternalSortOptions<Row> {
   readonly order: Order.Order<Row>
   /** About how many bytes the row takes. */
   readonly weigh: (row: Row) => number
-  /** Bytes of rows held at a time, about: 8 MiB by default. A stream that fits is sorted without a file. */
+  /** Bytes of rows held at a time, about: 4 MiB by default. A stream that fits is sorted without a file. */
   readonly maxBytes?: number
 }
 
-const defaultMaxBytes = 8 * 1024 * 1024
+const defaultMaxBytes = 4 * 1024 * 1024
 
 /** Files merged at a time; more of them are merged in rounds. */
-const maxFanIn = 64
+const maxFanIn = 128
 
-/** Bytes read from a file at a time: few, so that the rows of many files die young. */
+/** Bytes read from a file at a time. */
 const chunkSize = 16 * 1024
 
 /** Rows that a merge hands on at a time. */
-const batchSize = 1000
+const batchSize = 250
 
 /**
  * The rows, which must be plain JSON, in order; those that compare equal in the order in which they came.
@@ -47,99 +47,100 @@ export const sort = Effect.fnUntraced(function* <Row, E, R>(
       Effect.as(path)
     )
   }
-  const open = (path: string) =>
-    fs.stream(path, { chunkSize }).pipe(Stream.decodeText, Stream.splitLines, Stream.mapArray(parseAll<Row>))
+  const open = (path: string) => fs.stream(path, { chunkSize }).pipe(Stream.decodeText, Stream.splitLines)
 
   let files: ReadonlyArray<string> = []
   let held: Array<Row> = []
   let heldBytes = 0
-  yield* Stream.runForEachArray(
-    rows,
-    Effect.fnUntraced(function* (batch) {
-      for (const row of batch) {
-        held.push(row)
-        heldBytes += weigh(row)
-      }
-      if (heldBytes < maxBytes) return
-      files = [...files, yield* spill(Stream.fromIterable(held.toSorted(order)))]
-      held = []
-      heldBytes = 0
-    })
-  )
-  const last = Stream.fromIterable(held.toSorted(order))
-  if (files.length === 0) return last
+  const spillHeld = Effect.fnUntraced(function* () {
+    files = [...files, yield* spill(Stream.fromIterable(held.toSorted(order)))]
+    held = []
+    heldBytes = 0
+  })
+  yield* Stream.runForEachArray(rows, (batch) => {
+    for (const row of batch) {
+      held.push(row)
+      heldBytes += weigh(row)
+    }
+    return heldBytes < maxBytes ? Effect.void : spillHeld()
+  })
+  if (files.length === 0) return Stream.fromIterable(held.toSorted(order))
+  // As a file, the last rows take no memory while the others are merged with them.
+  if (held.length > 0) yield* spillHeld()
   // Neighbours are merged, so that equal rows keep their order from round to round.
   while (files.length > maxFanIn) {
     const groups = Array.chunksOf(files, maxFanIn)
     files = yield* Effect.forEach(groups, (group) => spill(merge(group.map(open), order)))
   }
-  return merge([...files.map(open), last], order)
+  return merge(files.map(open), order)
 })
 
-const parseAll = <Row>(lines: Array.NonEmptyReadonlyArray<string>): Array.NonEmptyReadonlyArray<Row> =>
-  Array.map(lines, (line) => {
-    // Written by `spill` a moment ago.
-    const row: Row = JSON.parse(line)
-    return row
-  })
-
-/** A sorted stream being read: `rows` from `place` on are yet to be taken. Neither in use is empty, but for those at their end. */
-interface Cursor<Row, E> {
-  readonly pull: Pull.Pull<Array.NonEmptyReadonlyArray<Row>, E>
-  rows: ReadonlyArray<Row>
-  place: number
+/** A sorted file being read: `lines` from `next` on are yet to be taken. */
+interface Source<E> {
+  readonly place: number
+  readonly pull: Pull.Pull<Array.NonEmptyReadonlyArray<string>, E>
+  lines: ReadonlyArray<string>
+  next: number
 }
 
-/** Sorted streams as one; of equal rows, those of an earlier stream first. */
-const merge = <Row, E, R>(sorted: ReadonlyArray<Stream.Stream<Row, E, R>>, order: Order.Order<Row>) =>
+/** The row that a file has next. The rows behind it stay text: as objects they would outlive their youth. */
+interface Head<Row, E> {
+  readonly row: Row
+  readonly source: Source<E>
+}
+
+/** Sorted files of lines as one stream of rows; of equal rows, those of an earlier file first. */
+const merge = <Row, E, R>(files: ReadonlyArray<Stream.Stream<string, E, R>>, order: Order.Order<Row>) =>
   Stream.fromPull(
     Effect.gen(function* () {
-      let cursors = yield* Effect.forEach(sorted, (stream) =>
-        Effect.map(Stream.toPull(stream), (pull): Cursor<Row, E> => ({ pull, rows: [], place: 0 }))
+      const byRowThenFile = Order.combine(
+        Order.mapInput(order, ({ row }: Head<Row, E>) => row),
+        Order.mapInput(Order.Number, ({ source }: Head<Row, E>) => source.place)
       )
+      const heads: Array<Head<Row, E>> = []
+      const enter = (source: Source<E>): boolean => {
+        const line = source.lines[source.next]
+        if (line === undefined) return false
+        source.next += 1
+        // Written by `spill` a moment ago.
+        const row: Row = JSON.parse(line)
+        insert(heads, { row, source }, byRowThenFile)
+        return true
+      }
+      const refill = (source: Source<E>) =>
+        Pull.catchDone(
+          Effect.map(source.pull, (lines) => {
+            source.lines = lines
+            source.next = 0
+            enter(source)
+          }),
+          () => Effect.void
+        )
+      for (const [place, file] of files.entries()) {
+        yield* refill({ place, pull: yield* Stream.toPull(file), lines: [], next: 0 })
+      }
       return Effect.gen(function* () {
         const merged: Array<Row> = []
-        while (merged.length < batchSize && cursors.length > 0) {
-          cursors = yield* Effect.filter(cursors, refill)
-          takeWhileAllHaveRows(cursors, order, merged)
+        while (merged.length < batchSize) {
+          const least = heads.shift()
+          if (least === undefined) break
+          merged.push(least.row)
+          if (!enter(least.source)) yield* refill(least.source)
         }
         return Array.isArrayNonEmpty(merged) ? merged : yield* Cause.done()
       })
     })
   )
 
-/** Fetches more rows for a cursor that has none left. False at the end of its stream. */
-const refill = <Row, E>(cursor: Cursor<Row, E>) =>
-  cursor.place < cursor.rows.length
-    ? Effect.succeed(true)
-    : Pull.catchDone(
-        Effect.map(cursor.pull, (rows) => {
-          cursor.rows = rows
-          cursor.place = 0
-          return true
-        }),
-        () => Effect.succeed(false)
-      )
-
-/** Moves the least row, again and again, until a cursor has none: the rows after it are not known yet. */
-const takeWhileAllHaveRows = <Row, E>(
-  cursors: ReadonlyArray<Cursor<Row, E>>,
-  order: Order.Order<Row>,
-  merged: Array<Row>
-): void => {
-  for (;;) {
-    let least: Cursor<Row, E> | undefined
-    let leastRow: Row | undefined
-    for (const cursor of cursors) {
-      const row = cursor.rows[cursor.place]
-      if (row === undefined) return
-      if (leastRow === undefined || order(row, leastRow) < 0) {
-        least = cursor
-        leastRow = row
-      }
-    }
-    if (least === undefined || leastRow === undefined) return
-    merged.push(leastRow)
-    least.place += 1
+/** Puts a value into its place among sorted ones. */
+const insert = <Value>(sorted: Array<Value>, value: Value, order: Order.Order<Value>): void => {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const other = sorted[middle]
+    if (other !== undefined && order(other, value) < 0) low = middle + 1
+    else high = middle
   }
+  sorted.splice(low, 0, value)
 }

@@ -16,7 +16,7 @@ import * as Snapshot from "../Snapshot.ts"
 import * as Upcast from "../Upcast.ts"
 import type { EventSchemas, Workflow } from "../Workflow.ts"
 import type { WorkflowEvent } from "../WorkflowEvent.ts"
-import { type Generators, defaultStepCount, describe, logs } from "./LogArbitrary.ts"
+import { type Generators, type Log, defaultStepCount, describe, logs } from "./LogArbitrary.ts"
 
 /** What is generated, and how often: fast-check's own run options. */
 export interface LawOptions<Events extends EventSchemas = EventSchemas>
@@ -55,9 +55,12 @@ export const checkFold = <State extends string, Data, Events extends EventSchema
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
-  fc.assert(
-    fc.property(logs(workflow, options), cut(options), fc.integer({ min: 1, max: 5 }), ({ events }, at, chunkSize) => {
-      const claims = claimsOf("Law 1 (fold)", workflow, events)
+  forEveryLog(
+    "Law 1 (fold)",
+    workflow,
+    options,
+    fc.tuple(cut(options), fc.integer({ min: 1, max: 5 })),
+    (claims, { events }, [at, chunkSize]) => {
       const whole = claims.fold(undefined, events)
       const paused = claims.fold(undefined, events.slice(0, at))
       const pausedText = claims.show(paused)
@@ -75,8 +78,7 @@ export const checkFold = <State extends string, Data, Events extends EventSchema
         undefined
       )
       claims.same("evolved event by event", whole, stepwise)
-    }),
-    options
+    }
   )
 
 /** Law 2: events delivered again, in any order and at any time, change nothing. */
@@ -84,27 +86,24 @@ export const checkIdempotence = <State extends string, Data, Events extends Even
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
-  fc.assert(
-    fc.property(
-      logs(workflow, options),
-      fc.array(fc.tuple(cut(options), fc.nat()), { maxLength: 12 }),
-      (log, redeliveries) => {
-        const { events } = log
-        const claims = claimsOf("Law 2 (idempotence)", workflow, events)
-        const whole = claims.fold(undefined, events)
-        const delivered = events.flatMap((event, place) => [
-          event,
-          ...redeliveries
-            .filter(([after]) => after === place)
-            .flatMap(([, again]) => events.slice(again % (place + 1), (again % (place + 1)) + 1))
-        ])
-        const order = delivered.map((event) => event.position).join(", ")
-        claims.same(`delivered as ${order}`, whole, claims.fold(undefined, delivered))
-        claims.same("the whole log delivered again", whole, claims.fold(whole, events))
-        claims.same("the whole log delivered again, backwards", whole, claims.fold(whole, events.toReversed()))
-      }
-    ),
-    options
+  forEveryLog(
+    "Law 2 (idempotence)",
+    workflow,
+    options,
+    fc.array(fc.tuple(cut(options), fc.nat()), { maxLength: 12 }),
+    (claims, { events }, redeliveries) => {
+      const whole = claims.fold(undefined, events)
+      const delivered = events.flatMap((event, place) => [
+        event,
+        ...redeliveries
+          .filter(([after]) => after === place)
+          .flatMap(([, again]) => events.slice(again % (place + 1), (again % (place + 1)) + 1))
+      ])
+      const order = delivered.map((event) => event.position).join(", ")
+      claims.same(`delivered as ${order}`, whole, claims.fold(undefined, delivered))
+      claims.same("the whole log delivered again", whole, claims.fold(whole, events))
+      claims.same("the whole log delivered again, backwards", whole, claims.fold(whole, events.toReversed()))
+    }
   )
 
 /** Law 3: snapshots taken at any cuts, under any policy and retention, change no replay to any bound in any field. */
@@ -112,35 +111,30 @@ export const checkSnapshots = <State extends string, Data, Events extends EventS
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
-  fc.assert(
-    fc.property(
-      logs(workflow, options),
-      fc.array(cut(options), { maxLength: 8 }),
-      policy,
-      retention,
-      cut(options),
-      ({ events }, cuts, chosenPolicy, chosenRetention, to) => {
-        const claims = claimsOf("Law 3 (snapshot equivalence)", workflow, events)
-        const stored = new Map<number, Snapshot.Snapshot>()
-        const how = `policy ${JSON.stringify(chosenPolicy)}, retention ${JSON.stringify(chosenRetention)}, cuts ${cuts.join(", ")}`
-        for (const at of cuts) {
-          const paused = bestUsable(workflow, stored.values(), { to: at })
-          const state = claims.fold(paused, after(events, paused), { to: at })
-          if (state === undefined || !Snapshot.isDue(chosenPolicy, paused ?? Snapshot.origin, state)) continue
-          stored.set(state.position, asStored(claims.snapshot(state)))
-          for (const position of Snapshot.toPrune(chosenRetention, [...stored.keys()])) stored.delete(position)
-        }
-        for (const bounds of [...boundsOf(events), ...boundsOf(events).map((each) => ({ to, ...each }))]) {
-          const paused = bestUsable(workflow, stored.values(), bounds)
-          claims.same(
-            `replay ${JSON.stringify(bounds)} from the snapshot at ${paused?.position ?? "none"} (${how})`,
-            claims.fold(undefined, events, bounds),
-            claims.fold(paused, after(events, paused), bounds)
-          )
-        }
+  forEveryLog(
+    "Law 3 (snapshot equivalence)",
+    workflow,
+    options,
+    fc.tuple(fc.array(cut(options), { maxLength: 8 }), policy, retention, cut(options)),
+    (claims, { events }, [cuts, chosenPolicy, chosenRetention, to]) => {
+      const stored = new Map<number, Snapshot.Snapshot>()
+      const how = `policy ${JSON.stringify(chosenPolicy)}, retention ${JSON.stringify(chosenRetention)}, cuts ${cuts.join(", ")}`
+      for (const at of cuts) {
+        const paused = bestUsable(workflow, stored.values(), { to: at })
+        const state = claims.fold(paused, after(events, paused), { to: at })
+        if (state === undefined || !Snapshot.isDue(chosenPolicy, paused ?? Snapshot.origin, state)) continue
+        stored.set(state.position, asStored(claims.snapshot(state)))
+        for (const position of Snapshot.toPrune(chosenRetention, [...stored.keys()])) stored.delete(position)
       }
-    ),
-    options
+      for (const bounds of [...boundsOf(events), ...boundsOf(events).map((each) => ({ to, ...each }))]) {
+        const paused = bestUsable(workflow, stored.values(), bounds)
+        claims.same(
+          `replay ${JSON.stringify(bounds)} from the snapshot at ${paused?.position ?? "none"} (${how})`,
+          claims.fold(undefined, events, bounds),
+          claims.fold(paused, after(events, paused), bounds)
+        )
+      }
+    }
   )
 
 /** Law 4: the state at t is the fold of the events with `created_at` ≤ t; it is monotone, and later appends never change it. */
@@ -148,72 +142,64 @@ export const checkTemporal = <State extends string, Data, Events extends EventSc
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
-  fc.assert(
-    fc.property(logs(workflow, options), cut(options), ({ events }, length) => {
-      const claims = claimsOf("Law 4 (temporal)", workflow, events)
-      const earlier = events.slice(0, length)
-      const next = events[length]
-      let previous = 0
-      for (const until of instantsOf(events)) {
-        const state = claims.fold(undefined, events, { until })
-        const upToThen = events.filter((event) => event.created_at <= until)
-        claims.same(`state at ${until} is the fold of the events up to then`, claims.fold(undefined, upToThen), state)
-        const position = state?.position ?? 0
-        claims.equal(`position at ${until} is not before that of an earlier instant`, true, position >= previous)
-        previous = position
-        // An answer is given about the past: the next event was stamped after the instant asked for.
-        if (next !== undefined && next.created_at <= until) continue
-        claims.same(
-          `state at ${until}, asked when the log had ${earlier.length} events`,
-          claims.fold(undefined, earlier, { until }),
-          state
-        )
-      }
-    }),
-    options
-  )
+  forEveryLog("Law 4 (temporal)", workflow, options, cut(options), (claims, { events }, length) => {
+    const earlier = events.slice(0, length)
+    const next = events[length]
+    let previous = 0
+    for (const until of instantsOf(events)) {
+      const state = claims.fold(undefined, events, { until })
+      const upToThen = events.filter((event) => event.created_at <= until)
+      claims.same(`state at ${until} is the fold of the events up to then`, claims.fold(undefined, upToThen), state)
+      const position = state?.position ?? 0
+      claims.equal(`position at ${until} is not before that of an earlier instant`, true, position >= previous)
+      previous = position
+      // An answer is given about the past: the next event was stamped after the instant asked for.
+      if (next !== undefined && next.created_at <= until) continue
+      claims.same(
+        `state at ${until}, asked when the log had ${earlier.length} events`,
+        claims.fold(undefined, earlier, { until }),
+        state
+      )
+    }
+  })
 
 /** Law 5: what decide accepts, evolve folds to the announced state; what it rejects leaves no trace. */
 export const checkDecisions = <State extends string, Data, Events extends EventSchemas>(
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
-  fc.assert(
-    fc.property(logs(workflow, options), ({ attempts, events }) => {
-      const claims = claimsOf("Law 5 (decide and evolve agree)", workflow, events)
-      const whole = claims.fold(undefined, events)
-      for (const { before, submission, ...tried } of attempts) {
-        const decision = tried.decision ?? Decision.decide(workflow, before, submission)
-        const what = `${submission.event_name} at position ${before.position}`
-        claims.same(
-          `${what} was decided on the fold of the log so far`,
-          claims.fold(undefined, events, { to: before.position }),
-          before
-        )
-        if (Result.isFailure(decision)) continue
-        const [decided] = decision.success.events
-        const event = events[before.position]
-        const evolved = claims.fold(before, event === undefined ? [] : [event])
-        claims.equal(`${what}: from_state is the state it was decided on`, before.currentState, decided.from_state)
-        claims.equal(`${what}: evolve goes to to_state`, decided.to_state, evolved?.currentState)
-        claims.equal(`${what}: one position further`, before.position + 1, evolved?.position)
-        claims.equal(
-          `${what}: complete in a final state only`,
-          workflow.finalStates.has(decided.to_state),
-          evolved?.isComplete
-        )
-        claims.equal(
-          `${what}: a complete execution accepts nothing`,
-          true,
-          evolved?.isComplete !== true || Result.isFailure(Decision.decide(workflow, evolved, submission))
-        )
-      }
-      const accepted = attempts.filter(({ decision }) => decision !== undefined && Result.isSuccess(decision))
-      claims.equal("one event for each accepted submission, and the first", events.length, accepted.length + 1)
-      claims.equal("the log ends where its last event says", events.at(-1)?.to_state, whole?.currentState)
-    }),
-    options
-  )
+  forEveryLog("Law 5 (decide and evolve agree)", workflow, options, nothingElse, (claims, { attempts, events }) => {
+    const whole = claims.fold(undefined, events)
+    for (const { before, submission, ...tried } of attempts) {
+      const decision = tried.decision ?? Decision.decide(workflow, before, submission)
+      const what = `${submission.event_name} at position ${before.position}`
+      claims.same(
+        `${what} was decided on the fold of the log so far`,
+        claims.fold(undefined, events, { to: before.position }),
+        before
+      )
+      if (Result.isFailure(decision)) continue
+      const [decided] = decision.success.events
+      const event = events[before.position]
+      const evolved = claims.fold(before, event === undefined ? [] : [event])
+      claims.equal(`${what}: from_state is the state it was decided on`, before.currentState, decided.from_state)
+      claims.equal(`${what}: evolve goes to to_state`, decided.to_state, evolved?.currentState)
+      claims.equal(`${what}: one position further`, before.position + 1, evolved?.position)
+      claims.equal(
+        `${what}: complete in a final state only`,
+        workflow.finalStates.has(decided.to_state),
+        evolved?.isComplete
+      )
+      claims.equal(
+        `${what}: a complete execution accepts nothing`,
+        true,
+        evolved?.isComplete !== true || Result.isFailure(Decision.decide(workflow, evolved, submission))
+      )
+    }
+    const accepted = attempts.filter(({ decision }) => decision !== undefined && Result.isSuccess(decision))
+    claims.equal("one event for each accepted submission, and the first", events.length, accepted.length + 1)
+    claims.equal("the log ends where its last event says", events.at(-1)?.to_state, whole?.currentState)
+  })
 
 /** Law 7: upcasting commutes with folding; a snapshot never survives a fold it does not belong to. */
 export const checkUpcasts = <State extends string, Data, Events extends EventSchemas>(
@@ -229,39 +215,35 @@ export const checkUpcasts = <State extends string, Data, Events extends EventSch
       )
     }
   }
-  fc.assert(
-    fc.property(logs(workflow, options), cut(options), ({ attempts, events }, at) => {
-      const claims = claimsOf("Law 7 (upcast)", workflow, events)
-      for (const { decision, oldVersion, submission } of attempts) {
-        if (oldVersion === undefined || decision === undefined || Result.isSuccess(decision)) continue
-        const { _tag, message } = decision.failure
-        const what = `a payload of ${submission.event_name}, version ${oldVersion}, upcast to ${fc.stringify(submission.payload)}`
-        claims.equal(
-          what,
-          "accepted by the current schema",
-          _tag === "PayloadInvalid" ? message : "accepted by the current schema"
-        )
-      }
-      const whole = claims.fold(undefined, events)
-      claims.same("upcast first, then folded", claims.fold(undefined, events.map(upcast(workflow))), whole)
-      const paused = claims.fold(undefined, events, { to: at })
-      if (paused === undefined) return
-      const snapshot = claims.snapshot(paused)
-      const foreign = { ...snapshot, fingerprint: `${snapshot.fingerprint}, changed` }
-      const damaged = { ...snapshot, current_state: `${snapshot.current_state}, changed` }
-      for (const [reason, unusable] of [
-        ["OtherFold", foreign],
-        ["Damaged", damaged]
-      ] as const) {
-        claims.equal(
-          `the snapshot at ${at} is not used`,
-          reason,
-          Result.match(Snapshot.restore(workflow, unusable), { onFailure: String, onSuccess: claims.show })
-        )
-      }
-    }),
-    options
-  )
+  forEveryLog("Law 7 (upcast)", workflow, options, cut(options), (claims, { attempts, events }, at) => {
+    for (const { decision, oldVersion, submission } of attempts) {
+      if (oldVersion === undefined || decision === undefined || Result.isSuccess(decision)) continue
+      const { _tag, message } = decision.failure
+      const what = `a payload of ${submission.event_name}, version ${oldVersion}, upcast to ${fc.stringify(submission.payload)}`
+      claims.equal(
+        what,
+        "accepted by the current schema",
+        _tag === "PayloadInvalid" ? message : "accepted by the current schema"
+      )
+    }
+    const whole = claims.fold(undefined, events)
+    claims.same("upcast first, then folded", claims.fold(undefined, events.map(upcast(workflow))), whole)
+    const paused = claims.fold(undefined, events, { to: at })
+    if (paused === undefined) return
+    const snapshot = claims.snapshot(paused)
+    const foreign = { ...snapshot, fingerprint: `${snapshot.fingerprint}, changed` }
+    const damaged = { ...snapshot, current_state: `${snapshot.current_state}, changed` }
+    for (const [reason, unusable] of [
+      ["OtherFold", foreign],
+      ["Damaged", damaged]
+    ] as const) {
+      claims.equal(
+        `the snapshot at ${at} is not used`,
+        reason,
+        Result.match(Snapshot.restore(workflow, unusable), { onFailure: String, onSuccess: claims.show })
+      )
+    }
+  })
 }
 
 /** Every state's data survives its JSON, and a log its own. */
@@ -269,48 +251,55 @@ export const checkDataRoundTrip = <State extends string, Data, Events extends Ev
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
-  fc.assert(
-    fc.property(logs(workflow, options), ({ events }) => {
-      const claims = claimsOf("JSON round trip", workflow, events)
-      for (const { position } of events) {
-        const state = claims.fold(undefined, events, { to: position })
-        if (state === undefined) continue
-        const back = Snapshot.restore(workflow, asStored(claims.snapshot(state)))
-        claims.same(`data at position ${position}`, state, Result.getOrUndefined(back))
-      }
-      const read: ReadonlyArray<WorkflowEvent> = JSON.parse(JSON.stringify(events))
-      claims.same("the log read back", claims.fold(undefined, events), claims.fold(undefined, read))
-    }),
-    options
-  )
+  forEveryLog("JSON round trip", workflow, options, nothingElse, (claims, { events }) => {
+    for (const { position } of events) {
+      const state = claims.fold(undefined, events, { to: position })
+      if (state === undefined) continue
+      const back = Snapshot.restore(workflow, asStored(claims.snapshot(state)))
+      claims.same(`data at position ${position}`, state, Result.getOrUndefined(back))
+    }
+    const read: ReadonlyArray<WorkflowEvent> = JSON.parse(JSON.stringify(events))
+    claims.same("the log read back", claims.fold(undefined, events), claims.fold(undefined, read))
+  })
 
 /** Guards, handlers and upcasters give the same for the same, and leave frozen arguments as they are. */
 export const checkPurity = <State extends string, Data, Events extends EventSchemas>(
   workflow: Workflow<State, Data, Events>,
   options: LawOptions<Events> = {}
 ): void =>
+  forEveryLog("Purity", workflow, options, nothingElse, (claims, { attempts, events }) => {
+    let state: ExecutionState<Data> | undefined
+    for (const event of deepFreeze(events)) {
+      const before = deepFreeze(state)
+      const text = claims.show(before)
+      state = claims.fold(before, [event])
+      claims.same(`position ${event.position} evolved twice`, state, claims.fold(before, [event]))
+      claims.equal(
+        `the state that position ${event.position} is folded into is left as it was`,
+        text,
+        claims.show(before)
+      )
+    }
+    for (const { before, decision, submission } of attempts) {
+      const again = Decision.decide(workflow, deepFreeze(before), deepFreeze(submission))
+      claims.equal(`${submission.event_name} at position ${before.position} decided twice`, decision, again)
+    }
+  })
+
+/** Holds a law to logs of the definition, each with something else that the law is about. */
+const forEveryLog = <State extends string, Data, Events extends EventSchemas, Else>(
+  law: string,
+  workflow: Workflow<State, Data, Events>,
+  options: LawOptions<Events>,
+  others: fc.Arbitrary<Else>,
+  hold: (claims: Claims<Data>, log: Log<Data>, other: Else) => void
+): void =>
   fc.assert(
-    fc.property(logs(workflow, options), ({ attempts, events }) => {
-      const claims = claimsOf("Purity", workflow, events)
-      let state: ExecutionState<Data> | undefined
-      for (const event of deepFreeze(events)) {
-        const before = deepFreeze(state)
-        const text = claims.show(before)
-        state = claims.fold(before, [event])
-        claims.same(`position ${event.position} evolved twice`, state, claims.fold(before, [event]))
-        claims.equal(
-          `the state that position ${event.position} is folded into is left as it was`,
-          text,
-          claims.show(before)
-        )
-      }
-      for (const { before, decision, submission } of attempts) {
-        const again = Decision.decide(workflow, deepFreeze(before), deepFreeze(submission))
-        claims.equal(`${submission.event_name} at position ${before.position} decided twice`, decision, again)
-      }
-    }),
+    fc.property(logs(workflow, options), others, (log, other) => hold(claimsOf(law, workflow, log.events), log, other)),
     options
   )
+
+const nothingElse = fc.constant(undefined)
 
 /** How many events are folded before something happens; beyond the log's end it is the end. */
 const cut = (generators: Pick<Generators, "maxStepCount">): fc.Arbitrary<number> =>
@@ -368,6 +357,8 @@ const claimsOf = <State extends string, Data>(
   }
   return claims
 }
+
+type Claims<Data> = ReturnType<typeof claimsOf<string, Data>>
 
 /** As a store returns it that does not keep the order of keys; Postgres is one. */
 const asStored = (snapshot: Snapshot.Snapshot): Snapshot.Snapshot => ({
