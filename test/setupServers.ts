@@ -1,16 +1,20 @@
-/** Once per run, before the first integration test: one PostgreSQL for all; each test file makes its own schema in it. */
+/** Once per run, before the first integration test: one server of each kind for all; each test file makes its own name in it. */
 import type { TestProject } from "vitest/node"
 import { sharedPostgres } from "./servers/Postgres.ts"
+import { sharedRedis } from "./servers/Redis.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
     /** Of a superuser of a real PostgreSQL. Read it by `inject("databaseUrl")`, in `*.integration.test.ts` only. */
     readonly databaseUrl: string
+    /** Of a real Redis. Read it by `inject("redisUrl")`, in `*.integration.test.ts` only. */
+    readonly redisUrl: string
   }
 }
 
 export default async (project: TestProject) => {
-  const { url, stop } = await sharedPostgres()
-  project.provide("databaseUrl", url)
-  return stop
+  const [postgres, redis] = await Promise.all([sharedPostgres(), sharedRedis()])
+  project.provide("databaseUrl", postgres.url)
+  project.provide("redisUrl", redis.url)
+  return () => Promise.all([postgres.stop(), redis.stop()])
 }

@@ -5,16 +5,19 @@ import {
   type Commit,
   Instant,
   Json,
+  type QueuedEvent,
+  type StoreError,
   type WorkflowEvent,
   WorkflowEventModel,
+  WorkflowEventProcessingModel,
   WorkflowExecutionModel,
   WorkflowSnapshotModel
 } from "@refold/core"
-import { Array, Effect, Option, Result, Stream } from "effect"
+import { Array, Duration, Effect, Option, Result, Stream } from "effect"
 import fc from "fast-check"
 import { uniqueName } from "../integration/ownSchema.ts"
 
-type Ports = WorkflowEventModel | WorkflowExecutionModel | WorkflowSnapshotModel
+type Ports = WorkflowEventModel | WorkflowExecutionModel | WorkflowSnapshotModel | WorkflowEventProcessingModel
 
 /** JSON that the core lets into the log. */
 const json = fc
@@ -96,6 +99,64 @@ const call = fc.oneof(
   }),
   fc.record({ call: fc.constant("clear" as const), at: execution, isWhole: fc.boolean() })
 )
+
+const tenant = fc.constantFrom("a", "b")
+
+/** Of few keys and contents, so that they repeat and conflict. */
+const asked = fc.record({
+  at: execution,
+  key: fc.constantFrom(undefined, undefined, "k", "l"),
+  name: fc.constantFrom("pay", "send"),
+  payload: fc.constantFrom(undefined, null, { n: 1 })
+})
+
+/** What becomes of the next events of an execution, once they are claimed. */
+const outcome = fc.oneof(
+  fc.record({
+    outcome: fc.constant("settle" as const),
+    settlementCount: fc.integer({ min: 1, max: 3 }),
+    skew: fc.constantFrom(0, 0, 0, 1, -1),
+    commit,
+    isWithEvents: fc.boolean()
+  }),
+  fc.record({
+    outcome: fc.constant("fail" as const),
+    end: fc.constantFrom("Block" as const, "Skip" as const, Duration.zero, Duration.hours(1)),
+    skew: fc.constantFrom(0, 0, 0, 1, -1)
+  }),
+  fc.record({ outcome: fc.constant("leave" as const) }),
+  fc.record({ outcome: fc.constant("none" as const) })
+)
+
+const queueCall = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      call: fc.constant("enqueue" as const),
+      asked: fc.array(asked, { minLength: 1, maxLength: 4 })
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      call: fc.constant("claim" as const),
+      at: fc.array(execution, { minLength: 1, maxLength: 3 }),
+      limit: fc.integer({ min: 1, max: 3 }),
+      ignoreDelay: fc.boolean(),
+      outcome
+    })
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ call: fc.constantFrom("redrive" as const, "discard" as const), tenant, nth: fc.nat() })
+  },
+  fc.record({ call: fc.constant("queue" as const), tenant, batchSize })
+)
+
+/** Both, so that the queue has executions to work with. */
+const anyCall = fc.oneof(call, { weight: 2, arbitrary: queueCall })
+
+type QueueCall = typeof queueCall extends fc.Arbitrary<infer Value> ? Value : never
 
 type Call = typeof call extends fc.Arbitrary<infer Value> ? Value : never
 
@@ -182,8 +243,105 @@ const perform = Effect.fnUntraced(function* (each: Call, prefix: string, callPla
   }
 })
 
+const everyStanding = ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
+
+const comparableEntry = ({ queuedAt: _queuedAt, settledAt, ...entry }: QueuedEvent.QueueEntry) => ({
+  ...entry,
+  isSettled: settledAt !== undefined
+})
+
+/** Makes one call of the queue; its answer as plain data. */
+const performQueue = Effect.fnUntraced(function* (each: QueueCall, prefix: string, callPlace: number) {
+  const { commit, partitionCount } = yield* WorkflowEventModel
+  const queue = yield* WorkflowEventProcessingModel
+  const within = <Named extends { readonly tenant: string }>(named: Named) => ({
+    ...named,
+    tenant: prefix + named.tenant
+  })
+  switch (each.call) {
+    case "enqueue": {
+      const events = each.asked.map(({ at, key, name, payload }, place): QueuedEvent.NewQueuedEvent => ({
+        ...within(at),
+        processingId: `processing ${callPlace} ${place}`,
+        eventId: `event ${callPlace} ${place}`,
+        submission: { event_name: name, ...(payload === undefined ? {} : { payload }) },
+        ...(key === undefined ? {} : { idempotencyKey: key })
+      }))
+      if (!Array.isReadonlyArrayNonEmpty(events)) return []
+      const answer = yield* Effect.result(queue.enqueue(events))
+      return Result.isSuccess(answer) ? answer.success.map(comparableEntry) : answer.failure.message
+    }
+    case "claim": {
+      const [first, ...others] = each.at.map(within)
+      assert(first !== undefined)
+      const { ignoreDelay, limit, outcome } = each
+      const claims = yield* queue.claim({ executions: [first, ...others], limit, ignoreDelay })
+      for (const { events, header, settledCount } of claims) {
+        const [event] = events
+        switch (outcome.outcome) {
+          case "settle": {
+            const [settlement, ...rest] = Array.makeBy(
+              Math.min(outcome.settlementCount, events.length),
+              (n): QueuedEvent.Settlement => ({ _tag: "Rejected", error: "No", reason: `${n}`, currentState: "open" })
+            )
+            const whole = commitOf(header, outcome.commit, header, callPlace)
+            const settles = { after: settledCount + outcome.skew, settlements: [settlement, ...rest] as const }
+            yield* commit([{ ...whole, events: outcome.isWithEvents ? whole.events : [], settles }])
+            break
+          }
+          case "fail":
+            yield* queue.fail({
+              event: { ...event, attemptCount: event.attemptCount + outcome.skew },
+              cause: `call ${callPlace}`,
+              next: typeof outcome.end === "string" ? { _tag: outcome.end } : { _tag: "Retry", after: outcome.end }
+            })
+            break
+          case "leave":
+            yield* queue.leave(event)
+            break
+          case "none":
+        }
+      }
+      return claims
+        .map(({ claimedAt: _claimedAt, events, ...claim }) => ({
+          ...claim,
+          events: events.map(({ queuedAt: _queuedAt, ...event }) => event)
+        }))
+        .toSorted((left, right) => (keyOf(left.header) < keyOf(right.header) ? -1 : 1))
+    }
+    case "redrive":
+    case "discard": {
+      const { tenant } = within(each)
+      const dead = yield* Stream.runCollect(queue.list({ tenant, standings: ["Dead", "Skipped"] }))
+      const chosen = dead[each.nth % Math.max(dead.length, 1)]
+      if (chosen === undefined) return undefined
+      return Option.getOrUndefined(Option.map(yield* queue[each.call](chosen), comparableEntry))
+    }
+    case "queue": {
+      const { batchSize, tenant } = within(each)
+      const entries = yield* Stream.runCollect(queue.list({ tenant, standings: everyStanding, batchSize }))
+      const limitPerTenant = 1_000_000
+      const of = Array.range(0, partitionCount - 1)
+      const found = yield* Effect.forEach([of, "left"] as const, (wanted) =>
+        queue.findReady({ of: wanted, limitPerTenant, except: [] })
+      )
+      return {
+        entries: entries.map(comparableEntry),
+        found: found.map((refs) =>
+          refs
+            .filter((ref) => ref.tenant === tenant)
+            .map(keyOf)
+            .toSorted()
+        )
+      }
+    }
+  }
+})
+
+const keyOf = (ref: { readonly tenant: string; readonly executionId: string }) => `${ref.tenant} ${ref.executionId}`
+
 const commitOf = (
-  at: { readonly tenant: string; readonly executionId: string },
+  { executionId, tenant }: { readonly tenant: string; readonly executionId: string },
   wanted: typeof commit extends fc.Arbitrary<infer Value> ? Value : never,
   header: { readonly position: number; readonly updatedAt: string } | undefined,
   callPlace: number
@@ -193,7 +351,7 @@ const commitOf = (
   const [first, ...rest] = wanted.events.map(({ elapsed, payload, state }, place) => {
     if (place > 0) millis += elapsed * 1000
     return {
-      event_id: `${at.executionId} ${callPlace} ${place}`,
+      event_id: `${executionId} ${callPlace} ${place}`,
       event_name: state,
       event_type: "workflow",
       from_state: "before",
@@ -206,18 +364,24 @@ const commitOf = (
   })
   assert(first !== undefined)
   return {
-    ...at,
+    tenant,
+    executionId,
     workflow: { name: "sample", version: 1 },
     expectedPosition,
     isComplete: wanted.isComplete,
-    events: [first, ...rest],
-    ...(wanted.hasKey ? { idempotencyKey: `key-${callPlace}` } : {})
+    events: [wanted.hasKey ? { ...first, idempotency_key: `key-${callPlace}` } : first, ...rest]
   }
 }
 
+const isQueueCall = (each: Call | QueueCall): each is QueueCall => queueCalls.has(each.call)
+
+const queueCalls: ReadonlySet<string> = new Set<QueueCall["call"]>(["enqueue", "claim", "redrive", "discard", "queue"])
+
 /** The answers, and at the end the feeds and logs, of one store. */
-const performAll = Effect.fnUntraced(function* (calls: ReadonlyArray<Call>, prefix: string) {
-  const answers = yield* Effect.forEach(calls, (each, place) => perform(each, prefix, place))
+const performAll = Effect.fnUntraced(function* (calls: ReadonlyArray<Call | QueueCall>, prefix: string) {
+  const answers = yield* Effect.forEach(calls, (each, place): Effect.Effect<unknown, StoreError, Ports> =>
+    isQueueCall(each) ? performQueue(each, prefix, place) : perform(each, prefix, place)
+  )
   const events = yield* WorkflowEventModel
   const logs = yield* Effect.forEach(["a", "b"], (tenant) =>
     Stream.runCollect(events.readTenant({ tenant: prefix + tenant }))
@@ -236,7 +400,7 @@ const performAll = Effect.fnUntraced(function* (calls: ReadonlyArray<Call>, pref
 export const agreesWithMemory = Effect.gen(function* () {
   const context = yield* Effect.context<Ports>()
   const { partitionCount } = yield* WorkflowEventModel
-  const property = fc.asyncProperty(fc.array(call, { maxLength: 12 }), async (calls) => {
+  const property = fc.asyncProperty(fc.array(anyCall, { maxLength: 16 }), async (calls) => {
     const prefix = uniqueName("agreement")
     const actual = await Effect.runPromiseWith(context)(performAll(calls, prefix))
     const expected = await performAll(calls, prefix).pipe(

@@ -6,39 +6,7 @@ import { Array, Deferred, Effect, Fiber, Layer, Redacted, Result, Stream } from 
 import { SqlClient } from "effect/sql"
 import { commitOf } from "./commits.ts"
 import { ownSchema, uniqueName } from "./ownSchema.ts"
-
-/** Ports over a session of its own, known to the server by a name. */
-const session = (schema: string, applicationName: string) =>
-  Layer.build(
-    PostgresStore.layerWith({ schema }).pipe(
-      Layer.provideMerge(
-        PgClient.layer({ url: Redacted.make(inject("databaseUrl")), maxConnections: 1, applicationName })
-      )
-    )
-  )
-
-/** Returns once the session waits for a lock. Asks the server, a bounded number of times, instead of sleeping. */
-const isBlocked = Effect.fnUntraced(function* (applicationName: string) {
-  const sql = yield* SqlClient.SqlClient
-  for (let asked = 0; asked < 3000; asked++) {
-    const waiting = yield* sql`
-      select from pg_locks l join pg_stat_activity a using (pid)
-       where a.application_name = ${applicationName} and not l.granted`
-    if (waiting.length > 0) return
-  }
-  assert.fail(`${applicationName} never waited for a lock`)
-})
-
-/** Runs the effect in a transaction that stays open until the returned effect is run, which answers as the transaction ended. */
-const inOpenTransaction = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) {
-  const sql = yield* SqlClient.SqlClient
-  const [done, release] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-  const fiber = yield* Effect.forkChild(
-    sql.withTransaction(effect.pipe(Effect.tap(Deferred.succeed(done, undefined)), Effect.tap(Deferred.await(release))))
-  )
-  yield* Deferred.await(done)
-  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(fiber))
-})
+import { inOpenTransaction, isBlocked, session } from "./sessions.ts"
 
 const one = ownSchema("one_partition", { partitionCount: 1, maxConnections: 20 })
 

@@ -1,7 +1,12 @@
 import { assert, describe, inject, it, layer } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
 import { PostgresStore } from "@refold/adapters/postgres"
-import { WorkflowEventModel, WorkflowExecutionModel, WorkflowSnapshotModel } from "@refold/core"
+import {
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel,
+  WorkflowSnapshotModel
+} from "@refold/core"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { commitOf, snapshotOf } from "./commits.ts"
@@ -59,9 +64,17 @@ layer(store, { excludeTestServices: true })("keys and indexes", (it) => {
       const exceptions = indexes.filter(({ columns }) => columns[0] !== "tenant")
       assert.deepStrictEqual(
         exceptions.map(({ columns, name }) => `${name} (${columns.join(", ")})`),
-        ['events_by_offset (partition, "offset")', "migrations_pkey (migration_id)", "partitions_pkey (partition)"]
+        [
+          'events_by_offset (partition, "offset")',
+          "leases_pkey (partition)",
+          "migrations_pkey (migration_id)",
+          "partitions_pkey (partition)",
+          "queue_left (partition, tenant, execution_id)",
+          "queue_waiting (partition, tenant, execution_id, queue_position)",
+          "workers_pkey (worker_id)"
+        ]
       )
-      assert.isAbove(indexes.length, 6)
+      assert.isAbove(indexes.length, 12)
     })
   )
 
@@ -102,17 +115,28 @@ layer(store, { excludeTestServices: true })("row-level security", (it) => {
     yield* sql.unsafe(`grant select on all tables in schema ${schema} to ${role}`)
     const events = yield* WorkflowEventModel
     const snapshots = yield* WorkflowSnapshotModel
+    const queue = yield* WorkflowEventProcessingModel
     for (const tenant of [ours, theirs]) {
       const at = { tenant, executionId: "one" }
       yield* events.commit([commitOf(at, 0, ["1", "2"])])
       yield* snapshots.save({ snapshot: snapshotOf(at, 2), prune: [] })
+      yield* queue.enqueue([asking(tenant, "first")])
     }
   })
   const [ours, theirs] = [uniqueName("ours"), uniqueName("theirs")]
+  const asking = (tenant: string, name: string) => ({
+    tenant,
+    executionId: "one",
+    processingId: name,
+    eventId: name,
+    submission: { event_name: name },
+    idempotencyKey: name
+  })
+  const ofTenants = ["events", "executions", "snapshots", "queue", "queue_lengths"]
 
   const tenantsSeen = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    return yield* Effect.forEach(["events", "executions", "snapshots"], (table) =>
+    return yield* Effect.forEach(ofTenants, (table) =>
       Effect.map(sql<{ tenant: string }>`select distinct tenant from ${sql(`${schema}.${table}`)}`, (rows) =>
         rows.map((row) => row.tenant)
       )
@@ -122,9 +146,13 @@ layer(store, { excludeTestServices: true })("row-level security", (it) => {
   it.effect("a role that does not own the tables sees one tenant, or none", () =>
     Effect.gen(function* () {
       yield* reader
-      assert.deepStrictEqual(yield* tenantsSeen.pipe(Effect.provide(asReader())), [[], [], []])
-      assert.deepStrictEqual(yield* tenantsSeen.pipe(Effect.provide(asReader(""))), [[], [], []])
-      assert.deepStrictEqual(yield* tenantsSeen.pipe(Effect.provide(asReader(ours))), [[ours], [ours], [ours]])
+      const none = ofTenants.map(() => [])
+      assert.deepStrictEqual(yield* tenantsSeen.pipe(Effect.provide(asReader())), none)
+      assert.deepStrictEqual(yield* tenantsSeen.pipe(Effect.provide(asReader(""))), none)
+      assert.deepStrictEqual(
+        yield* tenantsSeen.pipe(Effect.provide(asReader(ours))),
+        ofTenants.map(() => [ours])
+      )
       const sql = yield* SqlClient.SqlClient
       const owner = yield* sql`select from ${sql(`${schema}.executions`)} where tenant in ${sql.in([ours, theirs])}`
       assert.lengthOf(owner, 2)
@@ -138,22 +166,45 @@ layer(store, { excludeTestServices: true })("row-level security", (it) => {
         Effect.gen(function* () {
           const events = yield* WorkflowEventModel
           const executions = yield* WorkflowExecutionModel
+          const queue = yield* WorkflowEventProcessingModel
           const at = { tenant, executionId: "one" }
           const until = "9999-01-01T00:00:00.000Z"
           return [
             (yield* Stream.runCollect(events.read(at))).length,
             (yield* Stream.runCollect(events.read({ ...at, until }))).length,
             (yield* Stream.runCollect(executions.list({ tenant }))).length,
-            (yield* Stream.runCollect(executions.list({ tenant, asOf: until }))).length
+            (yield* Stream.runCollect(executions.list({ tenant, asOf: until }))).length,
+            (yield* Stream.runCollect(queue.list({ tenant, standings: ["Waiting"] }))).length,
+            (yield* queue.find({ ...at, processingId: "first" }))._tag
           ]
         }).pipe(Effect.provide(PostgresStore.layerWith({ schema }).pipe(Layer.provide(asReader(ours)))))
-      assert.deepStrictEqual(yield* seen(ours), [2, 2, 1, 1])
-      assert.deepStrictEqual(yield* seen(theirs), [0, 0, 0, 0])
+      assert.deepStrictEqual(yield* seen(ours), [2, 2, 1, 1, 1, "Some"])
+      assert.deepStrictEqual(yield* seen(theirs), [0, 0, 0, 0, 0, "None"])
+    })
+  )
+
+  it.effect("a role that may write to the queue queues events of its tenant, and of no other", () =>
+    Effect.gen(function* () {
+      yield* reader
+      const sql = yield* SqlClient.SqlClient
+      for (const table of ["queue", "queue_lengths"]) {
+        yield* sql.unsafe(`grant insert, update on ${schema}.${table} to ${role}`)
+      }
+      yield* Effect.gen(function* () {
+        const queue = yield* WorkflowEventProcessingModel
+        const [first, second] = yield* queue.enqueue([asking(ours, "first"), asking(ours, "second")])
+        assert.deepStrictEqual([first.queuePosition, second?.queuePosition], [1, 2])
+        const refusal = yield* Effect.flip(queue.enqueue([asking(theirs, "second")]))
+        assert.strictEqual(refusal._tag, "QueueClosed")
+      }).pipe(Effect.provide(PostgresStore.layerWith({ schema }).pipe(Layer.provide(asReader(ours)))))
+      const theirRows = yield* sql`select from ${sql(`${schema}.queue`)} where tenant = ${theirs}`
+      assert.lengthOf(theirRows, 1)
     })
   )
 })
 
 describe("migrations", () => {
+  const migrations = ["0001_initial", "0002_processing"]
   const reasonOf = (schema: string) =>
     Effect.flip(Layer.build(PostgresStore.layerWith({ schema }))).pipe(
       Effect.scoped,
@@ -164,7 +215,7 @@ describe("migrations", () => {
     Effect.gen(function* () {
       const schema = uniqueName("twice")
       yield* dropped(schema)
-      assert.deepStrictEqual(yield* PostgresStore.migrate({ schema, partitionCount: 4 }), ["0001_initial"])
+      assert.deepStrictEqual(yield* PostgresStore.migrate({ schema, partitionCount: 4 }), migrations)
       assert.deepStrictEqual(yield* PostgresStore.migrate({ schema, partitionCount: 8 }), [])
       const model = yield* Layer.build(PostgresStore.layerMigrated({ schema, partitionCount: 16 })).pipe(
         Effect.flatMap((context) => Effect.provide(WorkflowEventModel, context))
@@ -180,7 +231,7 @@ describe("migrations", () => {
         yield* dropped(schema)
         const migrate = PostgresStore.migrate({ schema, partitionCount: 4 }).pipe(Effect.provide(layerClient(1)))
         const applied = yield* Effect.all([migrate, migrate, migrate], { concurrency: "unbounded" })
-        assert.deepStrictEqual(applied.flat(), ["0001_initial"])
+        assert.deepStrictEqual(applied.flat(), migrations)
       }
     }).pipe(Effect.scoped, Effect.provide(layerClient()))
   )

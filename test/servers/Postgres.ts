@@ -13,15 +13,13 @@
  * `stop` in a `finally` or a finalizer is good manners, not a need: a server whose parent is gone, however it went,
  * stops by itself and removes its files.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { once } from "node:events"
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
+import { type Server, freePort, startServer, stopServer } from "./ServerProcess.ts"
 
 /** Settings of `postgresql.conf` for one run, such as `{ default_transaction_read_only: "on" }`. */
 export type Settings = Readonly<Record<string, string>>
@@ -55,7 +53,7 @@ export const startPostgres = async (settings: Settings = {}): Promise<Postgres> 
     const data = join(folder, "data")
     const password = initialise(account, folder, bin, data)
     const port = await freePort()
-    const start = (chosen: Settings) => startServer({ account, folder, bin, data, port, settings: chosen })
+    const start = (chosen: Settings) => startPostgresServer({ account, folder, bin, data, port, settings: chosen })
 
     let server: Server | undefined = await start(settings)
     const end = async (signal: "SIGINT" | "SIGQUIT") => {
@@ -143,29 +141,7 @@ const initialise = (account: Account, folder: string, bin: string, data: string)
   return password
 }
 
-/**
- * The server takes the place of the shell, and so its process id. Before that the shell leaves a guard behind, which
- * waits for a line on descriptor 3: none comes when the parent is gone, and then the guard stops the server and removes
- * the folder.
- */
-const guarded = `
-{
-  if ! read -r dismissed <&3; then
-    kill -INT $$
-    for tick in 1 2 3 4 5 6 7 8 9 10; do kill -0 $$ && sleep 0.5; done
-    rm -rf -- "$0"
-  fi
-} >/dev/null 2>&1 </dev/null &
-exec "$@" 3<&- </dev/null
-`
-
-interface Server {
-  readonly process: ChildProcess
-  /** Never rejects; `false` for use in a race. */
-  readonly exited: Promise<false>
-}
-
-const startServer = async (options: {
+const startPostgresServer = (options: {
   readonly account: Account
   readonly folder: string
   readonly bin: string
@@ -181,51 +157,10 @@ const startServer = async (options: {
     ...options.settings
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
-  const child = spawn(
-    "sh",
-    ["-c", guarded, options.folder, join(options.bin, "postgres"), "-D", options.data, ...flags],
-    // Its own process group: Ctrl-C is for the tests, which then stop the server in their order.
-    { ...options.account, cwd: options.folder, detached: true, stdio: ["ignore", "ignore", "pipe", "pipe"] }
-  )
-  let log = ""
-  const exited = new Promise<false>((resolve) => {
-    child.once("exit", () => resolve(false))
-    child.once("error", (error) => {
-      log += error.message
-      resolve(false)
-    })
+  return startServer({
+    command: [join(options.bin, "postgres"), "-D", options.data, ...flags],
+    folder: options.folder,
+    ready: "ready to accept connections",
+    account: options.account
   })
-  const ready = new Promise<true>((resolve) => {
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      log = (log + text).slice(-20_000)
-      if (log.includes("ready to accept connections")) resolve(true)
-    })
-  })
-  // With the server the guard's work is over; a guard that died too leaves no one to read the line.
-  const guard = child.stdio[3]
-  guard?.on("error", () => {})
-  void exited.then(() => guard !== null && guard !== undefined && "end" in guard && guard.end("dismissed\n"))
-
-  const server = { process: child, exited }
-  if (await Promise.race([ready, exited, delay(60_000, false, { ref: false })])) return server
-  await stopServer(server, "SIGQUIT")
-  throw new Error(`PostgreSQL did not start:\n${log}`)
-}
-
-const stopServer = async ({ process: child, exited }: Server, signal: "SIGINT" | "SIGQUIT"): Promise<void> => {
-  child.kill(signal)
-  const isLate = await Promise.race([exited, delay(20_000, true, { ref: false })])
-  if (isLate) child.kill("SIGKILL")
-  await exited
-}
-
-/** Free a moment ago; nobody else is told it, so nobody else takes it but by chance. */
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const address = probe.address()
-  probe.close()
-  await once(probe, "close")
-  if (address === null || typeof address === "string") throw new Error("A TCP server has no port.")
-  return address.port
 }

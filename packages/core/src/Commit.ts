@@ -5,17 +5,22 @@ import type { Array } from "effect"
 import { Schema } from "effect"
 import type { DecidedEvent } from "./Decision.ts"
 import type { Instant } from "./Instant.ts"
+import type { Settling } from "./QueuedEvent.ts"
 import type { WorkflowEvent } from "./WorkflowEvent.ts"
 
-/** An event to append; the store stamps its `created_at`. */
-export interface NewEvent extends DecidedEvent {
+interface IdentifiedEvent extends DecidedEvent {
   readonly event_id: string
+  /** Kept beside the event; `findByIdempotencyKey` finds it ever after. */
+  readonly idempotency_key?: string
+}
+
+/** An event to append; the store stamps its `created_at`. */
+export interface NewEvent extends IdentifiedEvent {
   readonly created_at?: never
 }
 
 /** An event to append that brings its own `created_at`. */
-export interface ImportedEvent extends DecidedEvent {
-  readonly event_id: string
+export interface ImportedEvent extends IdentifiedEvent {
   readonly created_at: Instant
 }
 
@@ -23,23 +28,24 @@ export interface ImportedEvent extends DecidedEvent {
  * **Details**
  *
  * `expectedPosition` is the position the decision was made at; 0 starts the execution. The events take the positions
- * after it, in order. The header's state is the last event's `to_state`.
+ * after it, in order. The header's state is the last event's `to_state`. A commit without events settles queued events
+ * alone, which were refused at that position.
  */
 export interface Commit {
   readonly tenant: string
   readonly executionId: string
   readonly workflow: { readonly name: string; readonly version: number }
   readonly expectedPosition: number
-  readonly events: Array.NonEmptyReadonlyArray<NewEvent> | Array.NonEmptyReadonlyArray<ImportedEvent>
-  /** Whether the last event leads to a final state. */
+  readonly events: ReadonlyArray<NewEvent> | Array.NonEmptyReadonlyArray<ImportedEvent>
+  /** Whether the state after the commit is final. */
   readonly isComplete: boolean
-  /** Kept with the first event; `findByIdempotencyKey` finds it ever after. */
-  readonly idempotencyKey?: string
+  /** Queued events settled with it: refused as a conflict if the queue has moved, as if the execution had. */
+  readonly settles?: Settling
 }
 
 /** What was written: the events as stamped, in order. */
 export interface Committed {
-  readonly events: Array.NonEmptyReadonlyArray<WorkflowEvent>
+  readonly events: ReadonlyArray<WorkflowEvent>
 }
 
 /** The execution moved since it was read; nothing was written. Load, decide and commit again. */
@@ -50,7 +56,11 @@ export class PositionConflict extends Schema.TaggedError<PositionConflict>()("Po
   actual: Schema.Int
 }) {
   override get message(): string {
-    return `Execution "${this.executionId}" is at position ${this.actual}, not ${this.expected}: load it and try again`
+    const moved =
+      this.actual === this.expected
+        ? "has settled the queued events already"
+        : `is at position ${this.actual}, not ${this.expected}`
+    return `Execution "${this.executionId}" ${moved}: load it and try again`
   }
 }
 

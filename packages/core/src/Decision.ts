@@ -70,6 +70,17 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInp
   }
 }
 
+/** The submission was made for another workflow than the execution runs; nothing was written. */
+export class WorkflowMismatch extends Schema.TaggedError<WorkflowMismatch>()("WorkflowMismatch", {
+  executionId: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  override get message(): string {
+    return `Execution "${this.executionId}" runs workflow "${this.actual}", not "${this.expected}"`
+  }
+}
+
 export type Rejection = TransitionRejected | PayloadInvalid | ExecutionComplete | InvalidInput
 
 /** Events that the state accepts, whatever their guards say. Of an open definition: none by name, since it accepts all. */
@@ -167,8 +178,22 @@ export const start = <State extends string, Data>(
   )
 }
 
+/**
+ * Refuses a submission that no state could accept: names that cannot be stored, a payload that its schema or the rules for
+ * stored JSON refuse. Without a definition, the schema is not asked.
+ */
+export const checkSubmission = (
+  workflow: Workflow | undefined,
+  submission: Submission,
+  options: { readonly maxPayloadBytes?: number } = {}
+): Result.Result<unknown, InvalidInput | PayloadInvalid> => {
+  const invalid = invalidName(submission)
+  if (invalid !== undefined) return Result.fail(invalid)
+  return checkPayload(workflow, submission, options.maxPayloadBytes)
+}
+
 const checkPayload = (
-  workflow: Workflow,
+  workflow: Workflow | undefined,
   submission: Submission,
   maxBytes: number | undefined
 ): Result.Result<unknown, PayloadInvalid> => {
@@ -176,7 +201,9 @@ const checkPayload = (
   const checked: Result.Result<Json.Json | undefined, Json.JsonProblem> =
     payload === undefined ? Result.succeed(undefined) : Json.check(payload, maxBytes)
   return checked.pipe(
-    Result.flatMap((json) => workflow.decodePayload(eventName, json)),
+    Result.flatMap((json) =>
+      workflow === undefined ? Result.succeed<unknown>(json) : workflow.decodePayload(eventName, json)
+    ),
     Result.mapError(({ path, problem }) => new PayloadInvalid({ eventName, path, problem }))
   )
 }
@@ -207,3 +234,16 @@ const decided = (
   ...(submission.payload === undefined ? {} : { payload: submission.payload }),
   metadata: submission.metadata ?? {}
 })
+
+/** Whether the event is what the request would append: an idempotency key stands for one request. */
+export const isSameRequest = (event: WorkflowEvent, request: Submission): boolean => {
+  const payload = Json.check(request.payload ?? null, Number.POSITIVE_INFINITY)
+  return (
+    event.event_name === request.event_name &&
+    event.event_type === (request.event_type ?? defaultEventType) &&
+    event.user_id === request.user_id &&
+    (request.to_state === undefined || event.to_state === request.to_state) &&
+    Result.isSuccess(payload) &&
+    Json.canonical(event.payload ?? null) === Json.canonical(payload.success)
+  )
+}

@@ -1,16 +1,16 @@
 /** What a suite is made of: a promise of a port, and the effect that holds an adapter to it. */
-import type { StoreError } from "@refold/core"
+import type { EventStreamError, StoreError } from "@refold/core"
 import { Effect, Equal, Schema } from "effect"
 
 /**
  * **Details**
  *
- * `title` is the promise. Checks are independent, in any order or at once: each makes a tenant that no other knows, so
- * they may share one store, also one that holds data.
+ * `title` is the promise. Checks are independent, in any order or at once: each makes a tenant, or partitions of a
+ * stream, that no other knows, so they may share one store, also one that holds data.
  */
 export interface Check<Port> {
   readonly title: string
-  readonly check: Effect.Effect<void, ConformanceFailure | StoreError, Port>
+  readonly check: Effect.Effect<void, ConformanceFailure | StoreError | EventStreamError, Port>
 }
 
 /** The adapter broke the promise. */

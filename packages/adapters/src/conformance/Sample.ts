@@ -1,5 +1,5 @@
 /** Commits to check an adapter with. */
-import { type Commit, WorkflowEventModel } from "@refold/core"
+import { type Commit, Identifier, type Json, WorkflowEventModel } from "@refold/core"
 import { Array, Effect, Option, Random, Result, Stream } from "effect"
 import { ConformanceFailure } from "./Check.ts"
 
@@ -46,6 +46,15 @@ export const imports = (
     created_at: createdAt
   }))
 })
+
+/** The commit with an idempotency key at its first event. */
+export const keyed = (
+  commit: Commit.Commit & { readonly events: Array.NonEmptyReadonlyArray<Commit.NewEvent> },
+  idempotencyKey: string
+): Commit.Commit => {
+  const [first, ...others] = commit.events
+  return { ...commit, events: [{ ...first, idempotency_key: idempotencyKey }, ...others] }
+}
 
 /** An event of least content. Its id is unique within the tenant, as long as execution ids are. */
 const newEvent = (executionId: string, position: number, state: string) => ({
@@ -114,3 +123,38 @@ export const oddNames: Array.NonEmptyReadonlyArray<string> = [
   "漢".repeat(255),
   "😀".repeat(127)
 ]
+
+/** A name of full length that nothing compresses; another for each seed. */
+export const longName = (seed: number): string =>
+  String.fromCharCode(...Array.makeBy(Identifier.maxLength, (n) => 0x4e00 + ((n * 7919 + seed * 104_729) % 20_000)))
+
+/** Values that stores have rounded, sorted, merged or lost. */
+export const payloads: Readonly<Record<string, Json.Json>> = {
+  "the order of keys": { b: 1, a: 2, aa: 3, Z: 4 },
+  "keys of Object.prototype": { constructor: 1, toString: { hasOwnProperty: null }, valueOf: [] },
+  "an empty key": { "": { "": [""] } },
+  nesting: { a: [[[{ b: [{ c: { d: [] } }] }]], {}, [], [null, [null]]] },
+  "text of every kind": [
+    "",
+    " ",
+    '"',
+    "\\",
+    "\n\r\t\b\f",
+    "\u0001",
+    "\u2028",
+    "ß",
+    "漢",
+    "😀",
+    "e\u0301",
+    "\ufeff",
+    "\\u0000"
+  ],
+  numbers: [0, -1, 0.1, 1e21, 1e-7, 5e-324, Number.MAX_VALUE, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
+  "many digits": [123_456_789.123_456_79, 0.1 + 0.2, 2 ** 60],
+  booleans: [true, false],
+  "a bare text": "null",
+  "a bare zero": 0,
+  "a bare false": false,
+  "an empty object": {},
+  "a long text": "0123456789abcdef".repeat(8192)
+}

@@ -1,13 +1,22 @@
 /** The suites of all ports that one store serves. */
-import type { WorkflowEventModel, WorkflowExecutionModel, WorkflowSnapshotModel } from "@refold/core"
+import type {
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel,
+  WorkflowSnapshotModel
+} from "@refold/core"
 import type { Check } from "./Check.ts"
 import { eventModelSuite } from "./WorkflowEventModelSuite.ts"
+import { processingModelSuite } from "./WorkflowEventProcessingModelSuite.ts"
 import { executionModelSuite } from "./WorkflowExecutionModelSuite.ts"
 import { snapshotModelSuite } from "./WorkflowSnapshotModelSuite.ts"
 
 /** Titles are unique within each port, and begin with its name here. */
-export const storeSuite: ReadonlyArray<Check<WorkflowEventModel | WorkflowSnapshotModel | WorkflowExecutionModel>> = [
+export const storeSuite: ReadonlyArray<
+  Check<WorkflowEventModel | WorkflowSnapshotModel | WorkflowExecutionModel | WorkflowEventProcessingModel>
+> = [
   ...eventModelSuite.map(({ check, title }) => ({ title: `events: ${title}`, check })),
   ...snapshotModelSuite.map(({ check, title }) => ({ title: `snapshots: ${title}`, check })),
-  ...executionModelSuite.map(({ check, title }) => ({ title: `executions: ${title}`, check }))
+  ...executionModelSuite.map(({ check, title }) => ({ title: `executions: ${title}`, check })),
+  ...processingModelSuite.map(({ check, title }) => ({ title: `queue: ${title}`, check }))
 ]

@@ -1,39 +1,20 @@
 /** What every `WorkflowEventModel` promises. */
-import { type Commit, Identifier, Instant, type Json, Partition, WorkflowEvent, WorkflowEventModel } from "@refold/core"
+import { type Commit, Identifier, Instant, Partition, WorkflowEvent, WorkflowEventModel } from "@refold/core"
 import { Array, Effect, Option, Result, Schema, Stream } from "effect"
 import { type Check, equal, holds } from "./Check.ts"
-import { accepted, feedOf, freshTenant, imports, logOf, moves, numbered, oddNames } from "./Sample.ts"
-
-/** Values that stores have rounded, sorted, merged or lost. */
-const payloads: Readonly<Record<string, Json.Json>> = {
-  "the order of keys": { b: 1, a: 2, aa: 3, Z: 4 },
-  "keys of Object.prototype": { constructor: 1, toString: { hasOwnProperty: null }, valueOf: [] },
-  "an empty key": { "": { "": [""] } },
-  nesting: { a: [[[{ b: [{ c: { d: [] } }] }]], {}, [], [null, [null]]] },
-  "text of every kind": [
-    "",
-    " ",
-    '"',
-    "\\",
-    "\n\r\t\b\f",
-    "\u0001",
-    "\u2028",
-    "ß",
-    "漢",
-    "😀",
-    "e\u0301",
-    "\ufeff",
-    "\\u0000"
-  ],
-  numbers: [0, -1, 0.1, 1e21, 1e-7, 5e-324, Number.MAX_VALUE, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
-  "many digits": [123_456_789.123_456_79, 0.1 + 0.2, 2 ** 60],
-  booleans: [true, false],
-  "a bare text": "null",
-  "a bare zero": 0,
-  "a bare false": false,
-  "an empty object": {},
-  "a long text": "0123456789abcdef".repeat(8192)
-}
+import {
+  accepted,
+  feedOf,
+  freshTenant,
+  imports,
+  keyed,
+  logOf,
+  longName,
+  moves,
+  numbered,
+  oddNames,
+  payloads
+} from "./Sample.ts"
 
 /** Every promise of the port, as a check. */
 export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
@@ -521,7 +502,7 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
           metadata: { correlation_id: name }
         }
         const commit = { ...moves(at, 0, ["1"]), workflow: { name, version: 1 }, events: [event] as const }
-        const [written] = yield* accepted({ ...commit, idempotencyKey: name })
+        const [written] = yield* accepted(keyed(commit, name))
         yield* equal("the log", yield* logOf(at), [written])
         yield* equal("names", written, { ...written, ...event, execution_id: name, tenant: at.tenant })
         const found = yield* model.findByIdempotencyKey({ ...at, idempotencyKey: name })
@@ -533,14 +514,10 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
   {
     title: "names of full length that nothing compresses are accepted",
     check: Effect.gen(function* () {
-      const name = (seed: number) =>
-        String.fromCharCode(
-          ...Array.makeBy(Identifier.maxLength, (n) => 0x4e00 + ((n * 7919 + seed * 104_729) % 20_000))
-        )
-      const tenant = (yield* freshTenant) + name(1).slice(100)
-      const place = { tenant: tenant + name(2).slice(tenant.length), executionId: name(3) }
-      const event = { ...moves(place, 0, [name(4)]).events[0], event_id: name(5), event_name: name(6) }
-      const [written] = yield* accepted({ ...moves(place, 0, ["1"]), events: [event], idempotencyKey: name(7) })
+      const tenant = (yield* freshTenant) + longName(1).slice(100)
+      const place = { tenant: tenant + longName(2).slice(tenant.length), executionId: longName(3) }
+      const event = { ...moves(place, 0, [longName(4)]).events[0], event_id: longName(5), event_name: longName(6) }
+      const [written] = yield* accepted(keyed({ ...moves(place, 0, ["1"]), events: [event] }, longName(7)))
       yield* equal("the log", yield* logOf(place), [written])
     })
   },
@@ -550,9 +527,8 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
       const [ours, theirs, third] = [yield* freshTenant, yield* freshTenant, yield* freshTenant]
       const at = (tenant: string) => ({ tenant, executionId: "same" })
       const model = yield* WorkflowEventModel
-      const key = { idempotencyKey: "key" }
-      const mine = yield* accepted({ ...moves(at(ours), 0, ["ours", "ours"]), ...key })
-      const other = yield* accepted({ ...moves(at(theirs), 0, ["theirs"]), ...key })
+      const mine = yield* accepted(keyed(moves(at(ours), 0, ["ours", "ours"]), "key"))
+      const other = yield* accepted(keyed(moves(at(theirs), 0, ["theirs"]), "key"))
       yield* equal("their position", yield* refusals(moves(at(theirs), 2, ["x"])), [
         conflict({ ...at(theirs), expected: 2, actual: 1 })
       ])
@@ -562,7 +538,7 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
       yield* equal("all of theirs", yield* Stream.runCollect(model.readTenant({ tenant: theirs })), other)
       const found = yield* Effect.forEach([ours, theirs, third], (tenant) =>
         Effect.map(
-          model.findByIdempotencyKey({ ...at(tenant), ...key }),
+          model.findByIdempotencyKey({ ...at(tenant), idempotencyKey: "key" }),
           (event) => Option.getOrUndefined(event)?.tenant
         )
       )
@@ -570,17 +546,17 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "an idempotency key finds the first event of its commit, ever after",
+    title: "an idempotency key finds its event, ever after",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const model = yield* WorkflowEventModel
       const find = (executionId: string, idempotencyKey: string) =>
         Effect.map(model.findByIdempotencyKey({ tenant, executionId, idempotencyKey }), Option.getOrUndefined)
-      const [first] = yield* accepted({ ...moves({ tenant, executionId: "one" }, 0, ["1", "2"]), idempotencyKey: "a" })
+      const [first] = yield* accepted(keyed(moves({ tenant, executionId: "one" }, 0, ["1", "2"]), "a"))
       yield* accepted(moves({ tenant, executionId: "one" }, 2, ["3"]))
-      const [fourth] = yield* accepted({ ...moves({ tenant, executionId: "one" }, 3, ["4", "5"]), idempotencyKey: "b" })
-      const [other] = yield* accepted({ ...moves({ tenant, executionId: "two" }, 0, ["1"]), idempotencyKey: "a" })
-      yield* refusals({ ...moves({ tenant, executionId: "one" }, 1, ["x"]), idempotencyKey: "refused" })
+      const [fourth] = yield* accepted(keyed(moves({ tenant, executionId: "one" }, 3, ["4", "5"]), "b"))
+      const [other] = yield* accepted(keyed(moves({ tenant, executionId: "two" }, 0, ["1"]), "a"))
+      yield* refusals(keyed(moves({ tenant, executionId: "one" }, 1, ["x"]), "refused"))
       yield* equal("of the first commit", yield* find("one", "a"), first)
       yield* equal("of a later commit", yield* find("one", "b"), fourth)
       yield* equal("of another execution", yield* find("two", "a"), other)

@@ -1,5 +1,8 @@
 export { type Check, ConformanceFailure } from "./Check.ts"
+export { durableEventStreamSuite, eventStreamSuite } from "./EventStreamSuite.ts"
+export { partitionLeasesSuite } from "./PartitionLeasesSuite.ts"
 export { storeSuite } from "./StoreSuite.ts"
 export { eventModelSuite } from "./WorkflowEventModelSuite.ts"
+export { processingModelSuite } from "./WorkflowEventProcessingModelSuite.ts"
 export { executionModelSuite } from "./WorkflowExecutionModelSuite.ts"
 export { snapshotModelSuite } from "./WorkflowSnapshotModelSuite.ts"

@@ -6,6 +6,7 @@ import {
   type Json,
   Partition,
   type Snapshot,
+  StoreError,
   type WorkflowEvent,
   WorkflowEventModel
 } from "@refold/core"
@@ -15,9 +16,30 @@ import { type Execution, MemoryTables } from "./MemoryTables.ts"
 export const layer = Layer.effect(
   WorkflowEventModel,
   Effect.gen(function* () {
-    const { feeds, partitionCount, tenants } = yield* MemoryTables
+    const { eventIds, feeds, partitionCount, tenants } = yield* MemoryTables
 
     const findExecution = (tenant: string, executionId: string) => tenants.get(tenant)?.get(executionId)
+
+    /** Why the commit cannot be made where the execution stands now. */
+    const refusalOf = (commit: Commit.Commit): Commit.CommitRefused | undefined => {
+      const { executionId, expectedPosition, settles, tenant } = commit
+      const execution = findExecution(tenant, executionId)
+      const actual = execution?.header.position ?? 0
+      const hasQueueMoved = settles !== undefined && settles.after !== (execution?.settledCount ?? 0)
+      return actual !== expectedPosition || hasQueueMoved
+        ? new Commit.PositionConflict({ tenant, executionId, expected: expectedPosition, actual })
+        : Commit.findTimeReversal(commit, execution?.header.updatedAt)
+    }
+
+    /** Whether an event of the commit bears an id or a key that is taken. */
+    const isTaken = (commit: Commit.Commit): boolean => {
+      const keys = findExecution(commit.tenant, commit.executionId)?.idempotencyKeys
+      return eventsOf(commit).some(
+        ({ event_id, idempotency_key }) =>
+          eventIds.get(commit.tenant)?.has(event_id) === true ||
+          (idempotency_key !== undefined && keys?.has(idempotency_key) === true)
+      )
+    }
 
     const commitOne = (
       commit: Commit.Commit,
@@ -26,53 +48,63 @@ export const layer = Layer.effect(
       const { executionId, tenant } = commit
       const execution = findExecution(tenant, executionId)
       const position = execution?.header.position ?? 0
-      if (position !== commit.expectedPosition) {
-        return Result.fail(
-          new Commit.PositionConflict({ tenant, executionId, expected: commit.expectedPosition, actual: position })
-        )
-      }
-      const reversed = Commit.findTimeReversal(commit, execution?.header.updatedAt)
-      if (reversed !== undefined) return Result.fail(reversed)
+      const settledCount = execution?.settledCount ?? 0
+      const refusal = refusalOf(commit)
+      if (refusal !== undefined) return Result.fail(refusal)
 
       const partition = Partition.of(tenant, executionId, partitionCount)
       const feed = feeds.get(partition) ?? []
-      let updatedAt = execution?.header.updatedAt ?? ""
-      const events = Array.map(commit.events, ({ created_at, payload, ...event }, place): WorkflowEvent => {
-        updatedAt = created_at ?? (now > updatedAt ? now : updatedAt)
-        return {
-          ...event,
-          ...(payload === undefined ? {} : { payload: asStored(payload) }),
-          tenant,
-          execution_id: executionId,
-          position: position + place + 1,
-          created_at: updatedAt,
-          recorded_at: created_at === undefined ? updatedAt : now,
-          partition,
-          offset: feed.length + place + 1
-        }
-      })
-      const first = Array.headNonEmpty(events)
-      const last = Array.lastNonEmpty(events)
-      const executions = tenants.get(tenant) ?? new Map<string, Execution>()
-      tenants.set(tenant, executions)
-      const written: Omit<Execution, "header"> = execution ?? {
+      const written: Omit<Execution, "header" | "settledCount"> = execution ?? {
         events: [],
         snapshots: new Map<number, Snapshot.Snapshot>(),
-        idempotencyKeys: new Map<string, number>()
+        idempotencyKeys: new Map<string, number>(),
+        queue: []
       }
+      let updatedAt = execution?.header.updatedAt ?? ""
+      const events = eventsOf(commit).map(
+        ({ created_at, idempotency_key, payload, ...event }, place): WorkflowEvent => {
+          if (idempotency_key !== undefined) written.idempotencyKeys.set(idempotency_key, position + place + 1)
+          updatedAt = created_at ?? (now > updatedAt ? now : updatedAt)
+          return {
+            ...event,
+            ...(payload === undefined ? {} : { payload: asStored(payload) }),
+            tenant,
+            execution_id: executionId,
+            position: position + place + 1,
+            created_at: updatedAt,
+            recorded_at: created_at === undefined ? updatedAt : now,
+            partition,
+            offset: feed.length + place + 1
+          }
+        }
+      )
       written.events.push(...events)
-      if (commit.idempotencyKey !== undefined) written.idempotencyKeys.set(commit.idempotencyKey, first.position)
+      const ids = eventIds.get(tenant) ?? new Set<string>()
+      eventIds.set(tenant, ids)
+      for (const { event_id } of events) ids.add(event_id)
+      for (const [place, settlement] of (commit.settles?.settlements ?? []).entries()) {
+        const item = written.queue[settledCount + place]
+        if (item === undefined) continue
+        written.queue[settledCount + place] = {
+          ...item,
+          isLeft: false,
+          entry: { ...item.entry, standing: settlement, settledAt: now }
+        }
+      }
+      const executions = tenants.get(tenant) ?? new Map<string, Execution>()
+      tenants.set(tenant, executions)
       executions.set(executionId, {
         ...written,
+        settledCount: settledCount + (commit.settles?.settlements.length ?? 0),
         header: {
           tenant,
           executionId,
           workflow: execution?.header.workflow ?? { name: commit.workflow.name, version: commit.workflow.version },
-          currentState: last.to_state,
-          position: last.position,
+          currentState: events.at(-1)?.to_state ?? execution?.header.currentState ?? "",
+          position: position + events.length,
           isComplete: commit.isComplete,
-          startedAt: execution?.header.startedAt ?? first.created_at,
-          updatedAt: last.created_at
+          startedAt: execution?.header.startedAt ?? events[0]?.created_at ?? now,
+          updatedAt
         }
       })
       feed.push(...events)
@@ -83,9 +115,19 @@ export const layer = Layer.effect(
     return WorkflowEventModel.of({
       partitionCount,
       commit: (commits) =>
-        Effect.map(Clock.currentTimeMillis, (millis) => {
+        Effect.flatMap(Clock.currentTimeMillis, (millis) => {
+          if (commits.some((commit) => refusalOf(commit) === undefined && isTaken(commit))) {
+            return Effect.fail(
+              new StoreError({
+                operation: "Appending events",
+                reason: "Refused",
+                isRetryable: false,
+                detail: "an event id or an idempotency key is taken"
+              })
+            )
+          }
           const now = Instant.fromEpochMillis(millis)
-          return Array.map(commits, (commit) => commitOne(commit, now))
+          return Effect.succeed(Array.map(commits, (commit) => commitOne(commit, now)))
         }),
       read: ({ after = 0, executionId, tenant, to, until }) =>
         Stream.suspend(() =>
@@ -113,6 +155,9 @@ export const layer = Layer.effect(
     })
   })
 )
+
+/** The events of either kind, as one. */
+const eventsOf = (commit: Commit.Commit): ReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> => commit.events
 
 /** Executions of a range by id, as Postgres's collation "C" has them. */
 export const inOrder = (

@@ -6,17 +6,10 @@ import { Result } from "effect"
 export const texts = (values: ReadonlyArray<string | null>) => arrayOf(values, PgTypes.OID.text)
 
 /** An `int[]` parameter. */
-export const ints = (values: ReadonlyArray<number>) => arrayOf(values, PgTypes.OID.int4)
+export const ints = (values: ReadonlyArray<number | null>) => arrayOf(values, PgTypes.OID.int4)
 
 /** A `bool[]` parameter. */
 export const bools = (values: ReadonlyArray<boolean>) => arrayOf(values, PgTypes.OID.bool)
-
-/** A `timestamptz[]` parameter, from instants. */
-export const instants = (values: ReadonlyArray<string | null>) =>
-  arrayOf(
-    values.map((instant) => (instant === null ? null : new Date(instant))),
-    PgTypes.OID.timestamptz
-  )
 
 const arrayOf = (values: ReadonlyArray<unknown>, elementOid: number) =>
   Result.getOrThrow(PgTypes.array(values, elementOid))

@@ -5,13 +5,14 @@ import {
   type Instant,
   type Json,
   Partition,
+  type QueuedEvent,
   type WorkflowEvent,
   WorkflowEventModel
 } from "@refold/core"
 import { Array, Effect, Layer, Option, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
-import { bools, instants, ints, texts } from "./Arrays.ts"
+import { bools, ints, texts } from "./Arrays.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
@@ -99,7 +100,7 @@ export const layer = (options: SchemaOptions) =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const partitionCount = yield* checkSchema(options)
-      const { events, executions, partitions } = tables(sql, options)
+      const { events, executions, partitions, queue } = tables(sql, options)
       const columns =
         sql.literal(`tenant, execution_id, position, event_id, event_name, event_type, from_state, to_state,
         user_id, payload, payload is not null as has_payload, schema_version, created_at, recorded_at, metadata,
@@ -113,10 +114,17 @@ export const layer = (options: SchemaOptions) =>
           eventsOf(commit).map((event, place) => ({
             event,
             commitPlace: commitPlace + 1,
-            place: place + 1,
-            idempotencyKey: place === 0 ? (commit.idempotencyKey ?? null) : null
+            place: place + 1
           }))
         )
+        const settled = commits.flatMap((commit, commitPlace) =>
+          (commit.settles?.settlements ?? []).map((settlement, place) => ({
+            commitPlace: commitPlace + 1,
+            place: place + 1,
+            settlement
+          }))
+        )
+        // Instants go as text: from a `Date` the client counts microseconds in a double, which far from 1970 has none left.
         return sql<Stamp>`
           with commit as (
             select * from unnest(
@@ -126,13 +134,16 @@ export const layer = (options: SchemaOptions) =>
               ${ints(commits.map((commit) => commit.expectedPosition))},
               ${texts(commits.map((commit) => commit.workflow.name))},
               ${ints(commits.map((commit) => commit.workflow.version))},
-              ${texts(commits.map((commit) => Array.lastNonEmpty(eventsOf(commit)).to_state))},
+              ${texts(commits.map((commit) => eventsOf(commit).at(-1)?.to_state ?? null))},
               ${bools(commits.map((commit) => commit.isComplete))},
               ${ints(commits.map((commit) => commit.events.length))},
-              ${instants(commits.map((commit) => Array.headNonEmpty(eventsOf(commit)).created_at ?? null))},
-              ${instants(commits.map((commit) => Array.lastNonEmpty(eventsOf(commit)).created_at ?? null))}
+              ${texts(commits.map((commit) => eventsOf(commit)[0]?.created_at ?? null))}::timestamptz[],
+              ${texts(commits.map((commit) => eventsOf(commit).at(-1)?.created_at ?? null))}::timestamptz[],
+              ${ints(commits.map((commit) => commit.settles?.after ?? null))},
+              ${ints(commits.map((commit) => commit.settles?.settlements.length ?? 0))}
             ) with ordinality as c (tenant, execution_id, partition, expected, workflow_name, workflow_version,
-              current_state, is_complete, event_count, first_created_at, last_created_at, place)
+              current_state, is_complete, event_count, first_created_at, last_created_at, settled_before, settling_count,
+              place)
           ), locked as (
             select partition from ${partitions} where partition = any (${ints(partitionOf)}) order by partition for update
           ), stamp as (
@@ -143,16 +154,19 @@ export const layer = (options: SchemaOptions) =>
             select c.tenant, c.execution_id, c.partition, c.workflow_name, c.workflow_version, c.current_state,
               c.event_count, c.is_complete, coalesce(c.first_created_at, stamp.now),
               coalesce(c.last_created_at, stamp.now)
-              from commit c, stamp where c.expected = 0
+              from commit c, stamp where c.expected = 0 and c.event_count > 0
             on conflict do nothing
             returning tenant, execution_id, updated_at
           ), moved as (
             update ${executions} e
-               set position = e.position + c.event_count, current_state = c.current_state, is_complete = c.is_complete,
-                   updated_at = coalesce(c.last_created_at, greatest(stamp.now, e.updated_at))
+               set position = e.position + c.event_count, current_state = coalesce(c.current_state, e.current_state),
+                   is_complete = c.is_complete, settled_count = e.settled_count + c.settling_count,
+                   updated_at = case when c.event_count = 0 then e.updated_at
+                                     else coalesce(c.last_created_at, greatest(stamp.now, e.updated_at)) end
               from (select * from commit where expected > 0 limit ${commits.length}) c, stamp
              where e.tenant = c.tenant and e.execution_id = c.execution_id and e.position = c.expected
                and (c.first_created_at is null or c.first_created_at >= e.updated_at)
+               and (c.settled_before is null or c.settled_before = e.settled_count)
             returning e.tenant, e.execution_id, e.updated_at
           ), written as (
             select c.*, w.updated_at, sum(c.event_count) over (partition by c.partition order by c.place) - c.event_count as before
@@ -182,17 +196,40 @@ export const layer = (options: SchemaOptions) =>
               ${texts(rows.map(({ event }) => event.user_id ?? null))},
               ${texts(rows.map(({ event }) => (event.payload === undefined ? null : JSON.stringify(event.payload))))},
               ${ints(rows.map(({ event }) => event.schema_version))},
-              ${instants(rows.map(({ event }) => event.created_at ?? null))},
+              ${texts(rows.map(({ event }) => event.created_at ?? null))}::timestamptz[],
               ${texts(rows.map(({ event }) => JSON.stringify(event.metadata)))},
-              ${texts(rows.map((row) => row.idempotencyKey))}
+              ${texts(rows.map(({ event }) => event.idempotency_key ?? null))}
             ) as e (commit_place, place, event_id, event_name, event_type, from_state, to_state, user_id, payload,
               schema_version, created_at, metadata, idempotency_key)
             join placed w on w.place = e.commit_place
             cross join stamp
-          )
+          )${settled.length === 0 ? sql`` : settle(settled)}
           select placed.place::int, placed.base, placed.updated_at, stamp.now from placed, stamp
         `
       }
+
+      // The first of each queue is locked in the order in which claims lock it. The limits are as in `moved`.
+      const settle = (rows: ReadonlyArray<SettledRow>) => sql`, next as (
+            select from (select * from placed where settled_before is not null limit ${rows.length}) w
+              join ${queue} q on q.tenant = w.tenant and q.execution_id = w.execution_id
+               and q.queue_position = w.settled_before + 1
+             order by q.tenant, q.execution_id for update of q
+          ), settled as (
+            update ${queue} q
+               set standing = s.standing, outcome = s.outcome::json, settled_at = stamp.now, is_left = false
+              from (
+                select w.tenant, w.execution_id, w.settled_before + s.place as queue_position, s.standing, s.outcome
+                  from unnest(
+                    ${ints(rows.map((row) => row.commitPlace))},
+                    ${ints(rows.map((row) => row.place))},
+                    ${texts(rows.map((row) => row.settlement._tag))},
+                    ${texts(rows.map((row) => JSON.stringify(row.settlement)))}
+                  ) as s (commit_place, place, standing, outcome)
+                  join placed w on w.place = s.commit_place
+                 limit ${rows.length}
+              ) s, stamp, (select count(*) from next) as locked
+             where q.tenant = s.tenant and q.execution_id = s.execution_id and q.queue_position = s.queue_position
+          )`
 
       /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */
       const explain = Effect.fnUntraced(function* (refused: ReadonlyArray<Commit.Commit>) {
@@ -298,8 +335,14 @@ export const layer = (options: SchemaOptions) =>
   )
 
 /** The events of either kind, as one. */
-const eventsOf = (commit: Commit.Commit): Array.NonEmptyReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> =>
-  commit.events
+const eventsOf = (commit: Commit.Commit): ReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> => commit.events
+
+/** A settlement, by the place of its commit and its own place among those of the commit, both 1-based. */
+interface SettledRow {
+  readonly commitPlace: number
+  readonly place: number
+  readonly settlement: QueuedEvent.Settlement
+}
 
 /** What the store added to a commit: the offset before its first event, its last event's instant, and the clock's. */
 interface Stamp {
@@ -314,7 +357,7 @@ const recorded = (commit: Commit.Commit, stamp: Stamp, partitionCount: number) =
   const partition = Partition.of(commit.tenant, commit.executionId, partitionCount)
   const stampedAt = instantText(stamp.updated_at)
   const now = instantText(stamp.now)
-  return Array.map(eventsOf(commit), (event, place): WorkflowEvent => ({
+  return eventsOf(commit).map(({ idempotency_key: _key, ...event }, place): WorkflowEvent => ({
     ...event,
     tenant: commit.tenant,
     execution_id: commit.executionId,

@@ -8,7 +8,8 @@ import { awaitWriters } from "./PostgresEventModel.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
 import { toStoreError } from "./SqlFailure.ts"
 
-interface HeaderRow {
+/** A row of the table, without what only the queue looks at. */
+export interface HeaderRow {
   readonly tenant: string
   readonly execution_id: string
   readonly workflow_name: string
@@ -20,7 +21,19 @@ interface HeaderRow {
   readonly updated_at: Date
 }
 
-const toHeader = (row: HeaderRow): ExecutionHeader => ({
+export const headerColumns = [
+  "tenant",
+  "execution_id",
+  "workflow_name",
+  "workflow_version",
+  "current_state",
+  "position",
+  "is_complete",
+  "started_at",
+  "updated_at"
+]
+
+export const toHeader = (row: HeaderRow): ExecutionHeader => ({
   tenant: row.tenant,
   executionId: row.execution_id,
   workflow: { name: row.workflow_name, version: row.workflow_version },
@@ -39,9 +52,7 @@ export const layer = (options: SchemaOptions) =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const { events, executions, partitions } = tables(sql, options)
-      const columns = sql.literal(
-        "tenant, execution_id, workflow_name, workflow_version, current_state, position, is_complete, started_at, updated_at"
-      )
+      const columns = sql.literal(headerColumns.join(", "))
 
       const list: WorkflowExecutionModel["Service"]["list"] = ({
         asOf,

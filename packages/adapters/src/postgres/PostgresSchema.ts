@@ -17,6 +17,10 @@ export interface Tables {
   readonly executions: Fragment
   readonly snapshots: Fragment
   readonly partitions: Fragment
+  readonly queue: Fragment
+  readonly queueLengths: Fragment
+  readonly leases: Fragment
+  readonly workers: Fragment
 }
 
 export const defaultSchema = "refold"
@@ -27,7 +31,11 @@ export const tables = (sql: SqlClient.SqlClient, options: SchemaOptions): Tables
     events: named("events"),
     executions: named("executions"),
     snapshots: named("snapshots"),
-    partitions: named("partitions")
+    partitions: named("partitions"),
+    queue: named("queue"),
+    queueLengths: named("queue_lengths"),
+    leases: named("leases"),
+    workers: named("workers")
   }
 }
 
@@ -44,7 +52,7 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
 ) {
   const sql = yield* SqlClient.SqlClient
   const schema = options.schema ?? defaultSchema
-  const statements = [initial(sql, schema, options.partitionCount ?? Partition.defaultCount)]
+  const statements = [initial(sql, schema, options.partitionCount ?? Partition.defaultCount), processing(sql, schema)]
   const applied = yield* sql`create schema if not exists ${sql(schema)}`.pipe(
     // Two first migrations at once: one of them may lose the race to the catalogue, after which the schema is there.
     Effect.retry({ times: 3, while: (error) => sqlState(error) === "23505" || sqlState(error) === "42P06" }),
@@ -70,7 +78,7 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
 })
 
 /** The migrations, in order; a released one never changes. */
-const migrationNames: ReadonlyArray<string> = ["0001_initial"]
+const migrationNames: ReadonlyArray<string> = ["0001_initial", "0002_processing"]
 
 const migrationFailure = (error: Migrator.MigrationError): StoreError =>
   new StoreError({
@@ -183,6 +191,66 @@ const initial = (
     ]),
     // Other roles than the owner see one tenant: the one that `set refold.tenant` names, or none.
     ...[executions, events, snapshots].flatMap((table) => [
+      sql`alter table ${table} enable row level security`,
+      sql`create policy one_tenant on ${table} using (tenant = current_setting('refold.tenant', true))`
+    ])
+  ]
+}
+
+/**
+ * The queue, and who works on it. The place of an event is handed out by the row of its execution in `queue_lengths`, whose
+ * lock lasts until the writer commits: places become visible in their order. That row is not the execution's header, so
+ * that a long transaction of a caller holds up nothing but other writers to the same queue.
+ */
+const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Effect.Effect<unknown, SqlError>> => {
+  const { executions, leases, queue, queueLengths, workers } = tables(sql, { schema })
+  return [
+    sql`alter table ${executions} add column settled_count int not null default 0`,
+    sql`create table ${queueLengths} (
+      tenant text collate "C" not null,
+      execution_id text collate "C" not null,
+      length int not null check (length > 0),
+      primary key (tenant, execution_id)
+    ) with (fillfactor = 70)`,
+    sql`create table ${queue} (
+      tenant text collate "C" not null,
+      execution_id text collate "C" not null,
+      queue_position int not null check (queue_position > 0),
+      partition int not null,
+      processing_id text collate "C" not null,
+      event_id text collate "C" not null,
+      submission json not null,
+      idempotency_key text collate "C",
+      contents_hash text,
+      queued_at timestamptz not null,
+      attempt_count int not null default 0,
+      due_at timestamptz,
+      is_left boolean not null default false,
+      standing text collate "C" not null default 'Waiting',
+      outcome json,
+      settled_at timestamptz,
+      primary key (tenant, execution_id, queue_position)
+    ) with (fillfactor = 70)`,
+    sql`create unique index queue_by_processing_id on ${queue} (tenant, processing_id)`,
+    sql`create unique index queue_by_event_id on ${queue} (tenant, event_id)`,
+    sql`create unique index queue_by_idempotency_key on ${queue} (tenant, execution_id, idempotency_key)
+      where idempotency_key is not null`,
+    // Not led by the tenant: workers look for work across the tenants of a partition.
+    sql`create index queue_waiting on ${queue} (partition, tenant, execution_id, queue_position)
+      where standing = 'Waiting'`,
+    sql`create index queue_left on ${queue} (partition, tenant, execution_id) where is_left`,
+    sql`create index queue_dead on ${queue} (tenant, execution_id, queue_position) where standing in ('Dead', 'Skipped')`,
+    sql`create table ${leases} (
+      partition int primary key,
+      owner text collate "C" not null,
+      epoch bigint not null,
+      expires_at timestamptz not null
+    ) with (fillfactor = 20)`,
+    sql`create table ${workers} (
+      worker_id text collate "C" primary key,
+      expires_at timestamptz not null
+    ) with (fillfactor = 20)`,
+    ...[queue, queueLengths].flatMap((table) => [
       sql`alter table ${table} enable row level security`,
       sql`create policy one_tenant on ${table} using (tenant = current_setting('refold.tenant', true))`
     ])

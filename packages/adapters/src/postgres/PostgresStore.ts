@@ -2,7 +2,9 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, type Redacted } from "effect"
 import * as PostgresEventModel from "./PostgresEventModel.ts"
+import * as PostgresEventProcessingModel from "./PostgresEventProcessingModel.ts"
 import * as PostgresExecutionModel from "./PostgresExecutionModel.ts"
+import * as PostgresPartitionLeases from "./PostgresPartitionLeases.ts"
 import { type SchemaOptions, migrate } from "./PostgresSchema.ts"
 import * as PostgresSnapshotModel from "./PostgresSnapshotModel.ts"
 import { toStoreError } from "./SqlFailure.ts"
@@ -20,7 +22,9 @@ export const layerWith = (options: SchemaOptions) =>
   Layer.mergeAll(
     PostgresEventModel.layer(options),
     PostgresSnapshotModel.layer(options),
-    PostgresExecutionModel.layer(options)
+    PostgresExecutionModel.layer(options),
+    PostgresEventProcessingModel.layer(options),
+    PostgresPartitionLeases.layer(options)
   )
 
 /** The ports over the schema `refold`. */

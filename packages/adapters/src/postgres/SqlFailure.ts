@@ -38,8 +38,9 @@ const classify = (error: SqlError): Pick<StoreError, "reason" | "isRetryable" | 
     case undefined:
       break
     default:
-      // Class 08 is a lost connection, 53 too few resources, 57 an operator's intervention such as a shutdown.
-      if (/^(08|53|57)/.test(code)) return { reason: "Unavailable", isRetryable: true }
+      // Class 08 is a lost connection, 53 too few resources, 57 an operator's intervention such as a shutdown; 25P03 ends
+      // a session that sat idle in a transaction.
+      if (/^(08|53|57|25P03)/.test(code)) return { reason: "Unavailable", isRetryable: true }
   }
   if (error.reason._tag === "ConnectionError") return { reason: "Unavailable", isRetryable: true }
   return {

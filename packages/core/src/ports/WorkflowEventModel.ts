@@ -18,7 +18,11 @@ export class WorkflowEventModel extends Context.Service<
      * **Details**
      *
      * Stamps `recorded_at` (and `created_at`, where the event brings none) under the lock of the partition, as the later of
-     * the store's clock and the execution's last event, and numbers positions and offsets without gaps.
+     * the store's clock and the execution's last event, and numbers positions and offsets without gaps. Queued events are
+     * settled by the commit that answers them, or not at all.
+     *
+     * An event id that the tenant has, or an idempotency key that the execution has, fails the whole call as `Refused`, and
+     * nothing of it is written.
      */
     readonly commit: (
       commits: Array.NonEmptyReadonlyArray<Commit>
@@ -54,7 +58,7 @@ export class WorkflowEventModel extends Context.Service<
       readonly limit: number
     }) => Effect.Effect<ReadonlyArray<WorkflowEvent>, StoreError>
 
-    /** The first event of the commit that bore the key. */
+    /** The event that bore the key. */
     readonly findByIdempotencyKey: (options: {
       readonly tenant: string
       readonly executionId: string

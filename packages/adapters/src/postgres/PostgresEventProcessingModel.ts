@@ -1,0 +1,495 @@
+/** The queue in PostgreSQL: each operation one statement. */
+import {
+  type FailurePolicy,
+  type Claim,
+  type ExecutionHeader,
+  type ExecutionRef,
+  Partition,
+  QueuedEvent,
+  WorkflowEventProcessingModel,
+  type WorkflowRef
+} from "@refold/core"
+import { Array, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
+import { ints, texts } from "./Arrays.ts"
+import { instantText } from "./InstantText.ts"
+import { pages } from "./Pages.ts"
+import { type HeaderRow, headerColumns, toHeader } from "./PostgresExecutionModel.ts"
+import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
+import { sqlState, toStoreError } from "./SqlFailure.ts"
+
+interface QueueRow {
+  readonly tenant: string
+  readonly execution_id: string
+  readonly queue_position: number
+  readonly processing_id: string
+  readonly event_id: string
+  readonly submission: unknown
+  readonly idempotency_key: string | null
+  readonly queued_at: Date
+  readonly attempt_count: number
+  readonly standing: string
+  /** What belongs to the standing. */
+  readonly outcome: Readonly<Record<string, unknown>> | null
+  readonly settled_at: Date | null
+}
+
+const queueColumns = [
+  "tenant",
+  "execution_id",
+  "queue_position",
+  "processing_id",
+  "event_id",
+  "submission",
+  "idempotency_key",
+  "queued_at",
+  "attempt_count",
+  "standing",
+  "outcome",
+  "settled_at"
+]
+
+const decodeSubmission = Schema.decodeUnknownEffect(QueuedEvent.QueuedSubmission)
+const decodeStanding = Schema.decodeUnknownEffect(
+  Schema.Union([
+    Schema.TaggedStruct("Waiting", {}),
+    Schema.TaggedStruct("Dead", { cause: Schema.String }),
+    QueuedEvent.Settlement
+  ])
+)
+
+/** Rows that Refold did not write are a defect of whoever wrote them. */
+const toQueued = (row: QueueRow): Effect.Effect<QueuedEvent.QueuedEvent> =>
+  Effect.map(Effect.orDie(decodeSubmission(row.submission)), (submission) => ({
+    tenant: row.tenant,
+    executionId: row.execution_id,
+    queuePosition: row.queue_position,
+    processingId: row.processing_id,
+    eventId: row.event_id,
+    submission,
+    ...(row.idempotency_key === null ? {} : { idempotencyKey: row.idempotency_key }),
+    queuedAt: instantText(row.queued_at),
+    attemptCount: row.attempt_count
+  }))
+
+const toEntry = Effect.fnUntraced(function* (row: QueueRow) {
+  const queued = yield* toQueued(row)
+  const standing = yield* Effect.orDie(decodeStanding({ ...row.outcome, _tag: row.standing }))
+  const entry: QueuedEvent.QueueEntry = { ...queued, standing }
+  return row.settled_at === null ? entry : { ...entry, settledAt: instantText(row.settled_at) }
+})
+
+const defaultBatchSize = 1000
+
+/** Two writers with one idempotency key: the slower one looks again. */
+const maxAttempts = 3
+
+export const layer = (options: SchemaOptions) =>
+  Layer.effect(
+    WorkflowEventProcessingModel,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const partitionCount = yield* checkSchema(options)
+      const { executions, queue, queueLengths } = tables(sql, options)
+      const columns = (alias: string) => sql.literal(queueColumns.map((column) => `${alias}.${column}`).join(", "))
+
+      const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<
+        QueueRow & { readonly place: number; readonly refusal: string | null; readonly final_state: string | null }
+      >`
+        with input as (
+          select * from unnest(
+            ${texts(events.map((event) => event.tenant))},
+            ${texts(events.map((event) => event.executionId))},
+            ${ints(events.map((event) => Partition.of(event.tenant, event.executionId, partitionCount)))},
+            ${texts(events.map((event) => event.processingId))},
+            ${texts(events.map((event) => event.eventId))},
+            ${texts(events.map((event) => JSON.stringify(event.submission)))},
+            ${texts(events.map((event) => event.idempotencyKey ?? null))},
+            ${texts(events.map((event) => (event.idempotencyKey === undefined ? null : QueuedEvent.contentsHash(event.submission))))}
+          ) with ordinality as i (tenant, execution_id, partition, processing_id, event_id, submission, idempotency_key,
+            contents_hash, place)
+        ), known as (
+          select i.place, q.*, q.contents_hash <> i.contents_hash as is_other
+            from input i
+            cross join lateral (
+              select * from ${queue}
+               where tenant = i.tenant and execution_id = i.execution_id and idempotency_key = i.idempotency_key limit 1
+            ) q
+           where i.idempotency_key is not null
+        ), closed as (
+          select i.place, e.current_state as final_state
+            from input i
+            left join lateral (
+              select is_complete, current_state from ${executions}
+               where tenant = i.tenant and execution_id = i.execution_id limit 1
+            ) e on true
+           where e.is_complete is not false and i.place not in (select place from known)
+        ), fresh as (
+          select *, row_number() over of_execution as nth, count(*) over (partition by tenant, execution_id) as event_count
+            from input
+           where place not in (select place from known) and not exists (select from known where is_other)
+             and not exists (select from closed)
+          window of_execution as (partition by tenant, execution_id order by place)
+        ), counted as (
+          insert into ${queueLengths} as l (tenant, execution_id, length)
+          select tenant, execution_id, event_count from fresh where nth = 1 order by tenant, execution_id
+          on conflict (tenant, execution_id) do update set length = l.length + excluded.length
+          returning tenant, execution_id, length
+        ), inserted as (
+          insert into ${queue} as q (tenant, execution_id, queue_position, partition, processing_id, event_id, submission,
+            idempotency_key, contents_hash, queued_at)
+          select f.tenant, f.execution_id, c.length - f.event_count + f.nth, f.partition, f.processing_id, f.event_id,
+            f.submission::json, f.idempotency_key, f.contents_hash, date_trunc('milliseconds', clock_timestamp())
+            from fresh f join counted c using (tenant, execution_id)
+          returning ${columns("q")}
+        )
+        select k.place::int, case when k.is_other then 'other' end as refusal, null as final_state, ${columns("k")}
+          from known k
+        union all
+        select f.place::int, null, null, ${columns("n")}
+          from inserted n join fresh f on f.tenant = n.tenant and f.processing_id = n.processing_id
+        union all
+        select c.place::int, 'closed', c.final_state, ${columns("q")} from closed c left join ${queue} q on false
+      `
+
+      const enqueue = Effect.fnUntraced(
+        function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) {
+          const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
+          const isInTransaction = Option.isSome(yield* Effect.serviceOption(sql.transactionService))
+          // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
+          const statement = isInTransaction ? sql.withTransaction(insert(firsts)) : insert(firsts)
+          const rows = yield* statement.pipe(
+            Effect.retry({ times: maxAttempts - 1, while: (error) => sqlState(error) === uniqueViolation })
+          )
+          const refused = rows.find((row) => row.refusal !== null)
+          if (refused !== undefined) {
+            const { executionId, idempotencyKey = "", tenant } = firsts[refused.place - 1] ?? firsts[0]
+            if (refused.refusal === "other") {
+              return yield* new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
+            }
+            const { final_state: finalState } = refused
+            return yield* new QueuedEvent.QueueClosed({
+              tenant,
+              executionId,
+              ...(finalState === null ? {} : { finalState })
+            })
+          }
+          const byPlace = new Map(rows.map((row) => [row.place - 1, row]))
+          return yield* Effect.forEach(placeOf, (place) =>
+            Effect.flatMap(Effect.orDie(Effect.fromNullishOr(byPlace.get(place))), toEntry)
+          )
+        },
+        Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
+      )
+
+      const isExcepted = (except: ReadonlyArray<WorkflowRef>, header: Fragment) => sql`exists (
+        select from unnest(${texts(except.map((ref) => ref.name))}, ${ints(except.map((ref) => ref.version))})
+          as excepted (name, version)
+         where excepted.name = ${header}.workflow_name and excepted.version = ${header}.workflow_version
+      )`
+
+      // Jumps from tenant to tenant and from execution to execution along the index of what waits, so that it costs as many
+      // look-ups as there are executions, however long their queues.
+      const readyOf = (partitions: ReadonlyArray<number>, limitPerTenant: number) => sql<RefRow>`
+        with recursive pair as (
+          select p.partition, first.tenant from unnest(${ints(partitions)}) as p (partition)
+           cross join lateral (
+             select q.tenant from ${queue} q
+              where q.standing = 'Waiting' and q.partition = p.partition order by q.tenant limit 1
+           ) first
+          union all
+          select pair.partition, following.tenant from pair
+           cross join lateral (
+             select q.tenant from ${queue} q
+              where q.standing = 'Waiting' and q.partition = pair.partition and q.tenant > pair.tenant
+              order by q.tenant limit 1
+           ) following
+        )
+        select pair.tenant, ready.execution_id from pair
+         cross join lateral (
+           with recursive head as (
+             (select q.execution_id, q.queue_position, q.due_at, q.is_left from ${queue} q
+               where q.standing = 'Waiting' and q.partition = pair.partition and q.tenant = pair.tenant
+               order by q.execution_id, q.queue_position limit 1)
+             union all
+             select following.* from head
+              cross join lateral (
+                select q.execution_id, q.queue_position, q.due_at, q.is_left from ${queue} q
+                 where q.standing = 'Waiting' and q.partition = pair.partition and q.tenant = pair.tenant
+                   and q.execution_id > head.execution_id
+                 order by q.execution_id, q.queue_position limit 1
+              ) following
+           )
+           select head.execution_id from head
+            cross join lateral (
+              select e.settled_count from ${executions} e
+               where e.tenant = pair.tenant and e.execution_id = head.execution_id limit 1
+            ) e
+            where not head.is_left and (head.due_at is null or head.due_at <= clock_timestamp())
+              and e.settled_count = head.queue_position - 1
+            limit ${limitPerTenant}
+         ) ready`
+
+      const readyLeft = (limitPerTenant: number, except: ReadonlyArray<WorkflowRef>) => sql<RefRow>`
+        select tenant, execution_id from (
+          select q.tenant, q.execution_id, row_number() over (partition by q.partition, q.tenant) as nth
+            from ${queue} q
+            cross join lateral (
+              select workflow_name, workflow_version from ${executions}
+               where tenant = q.tenant and execution_id = q.execution_id and settled_count = q.queue_position - 1 limit 1
+            ) e
+           where q.is_left and q.standing = 'Waiting' and (q.due_at is null or q.due_at <= clock_timestamp())
+             and not ${isExcepted(except, sql`e`)}
+        ) found where nth <= ${limitPerTenant}`
+
+      // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
+      // not waited for. One row more than asked for tells whether there is more. Rows are locked in one order, as by a
+      // commit that settles them: two that take up the same executions wait for each other in a line, not in a circle.
+      const claim = (refs: Array.NonEmptyReadonlyArray<ExecutionRef>, limit: number, ignoreDelay: boolean) => sql<
+        HeaderRow &
+          QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }
+      >`
+        with header as (
+          select e.* from (
+            select distinct * from unnest(
+              ${texts(refs.map((ref) => ref.tenant))}, ${texts(refs.map((ref) => ref.executionId))}
+            ) as w (tenant, execution_id)
+          ) w
+          cross join lateral (
+            select * from ${executions} where tenant = w.tenant and execution_id = w.execution_id limit 1
+          ) e
+        ), next as (
+          select q.tenant, q.execution_id, q.queue_position
+            from (select * from header limit ${refs.length}) h
+            join ${queue} q on q.tenant = h.tenant and q.execution_id = h.execution_id
+             and q.queue_position = h.settled_count + 1
+           where q.standing = 'Waiting' and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())
+           order by q.tenant, q.execution_id for update of q
+        ), counted as (
+          update ${queue} q set attempt_count = q.attempt_count + 1
+            from (select * from next limit ${refs.length}) n,
+                 (select set_config('synchronous_commit', 'off', true)) as not_awaited
+           where q.tenant = n.tenant and q.execution_id = n.execution_id and q.queue_position = n.queue_position
+          returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
+        )
+        select ${sql.literal(headerColumns.map((column) => `h.${column}`).join(", "))}, h.settled_count,
+               c.attempt_count as now_attempt_count, clock_timestamp() as claimed_at, ${columns("q")}
+          from counted c join header h using (tenant, execution_id)
+          cross join lateral (
+            select * from ${queue} q
+             where q.tenant = c.tenant and q.execution_id = c.execution_id and q.queue_position >= c.queue_position
+               and q.standing = 'Waiting'
+             order by q.queue_position limit ${limit + 1}
+          ) q
+         order by q.tenant, q.execution_id, q.queue_position`
+
+      const toClaim = Effect.fnUntraced(function* (
+        rows: Array.NonEmptyReadonlyArray<Effect.Success<ReturnType<typeof claim>>[number]>,
+        limit: number
+      ) {
+        const [first] = rows
+        const taken = first.now_attempt_count > 1 ? 1 : limit
+        const header: ExecutionHeader = toHeader(first)
+        const head = yield* toQueued({ ...first, attempt_count: first.now_attempt_count })
+        const others = yield* Effect.forEach(rows.slice(1, taken), toQueued)
+        const claimed: Claim = {
+          header,
+          settledCount: first.settled_count,
+          events: [head, ...others],
+          hasMore: rows.length > taken,
+          claimedAt: instantText(first.claimed_at)
+        }
+        return claimed
+      })
+
+      /**
+       * Settles an event without its execution, which goes on after it. Locks in the order of a commit, the execution before
+       * the event, and looks at the event once it is locked: a claim or a redrive under way must not leave a waiting event
+       * behind the count of those settled.
+       */
+      const giveUp = (
+        { executionId, tenant }: ExecutionRef,
+        event: Fragment,
+        standing: "Skipped" | "Discarded",
+        outcome: Fragment
+      ) => sql<QueueRow>`
+        with execution as (
+          select * from ${executions} where tenant = ${tenant} and execution_id = ${executionId} for update
+        ), given as (
+          select q.* from execution e join ${queue} q using (tenant, execution_id)
+           where ${event} and (q.standing = 'Skipped' or q.queue_position = e.settled_count + 1) for update of q
+        ), moved as (
+          update ${executions} e set settled_count = given.queue_position from given
+           where e.tenant = given.tenant and e.execution_id = given.execution_id and given.standing <> 'Skipped'
+        )
+        update ${queue} q
+           set standing = ${standing}, outcome = ${outcome}, is_left = false,
+               settled_at = date_trunc('milliseconds', clock_timestamp())
+          from given
+         where q.tenant = given.tenant and q.execution_id = given.execution_id
+           and q.queue_position = given.queue_position
+        returning ${columns("q")}`
+
+      const settleFailed = (
+        event: FailedEvent,
+        cause: string,
+        next: FailurePolicy.AfterFailure
+      ): Effect.Effect<unknown, SqlError> => {
+        const { attemptCount, executionId, queuePosition, tenant } = event
+        const attempt = sql`q.queue_position = ${queuePosition} and q.standing = 'Waiting'
+          and q.attempt_count = ${attemptCount}`
+        const ofExecution = sql`q.tenant = ${tenant} and q.execution_id = ${executionId}
+          and exists (
+            select from ${executions} e
+             where e.tenant = q.tenant and e.execution_id = q.execution_id and e.settled_count = q.queue_position - 1
+          )`
+        const outcome = sql`${JSON.stringify({ cause })}::json`
+        switch (next._tag) {
+          case "Retry":
+            return sql`update ${queue} q
+              set due_at = clock_timestamp() + ${Duration.toMillis(next.after)}::float8 * interval '1 millisecond'
+              where ${ofExecution} and ${attempt}`
+          case "Block":
+            return sql`update ${queue} q
+              set standing = 'Dead', outcome = ${outcome}, is_left = false
+              where ${ofExecution} and ${attempt}`
+          case "Skip":
+            return giveUp(event, attempt, "Skipped", outcome)
+        }
+      }
+
+      // The place at the end is taken for an event that is locked and skipped: one taken in vain would be a gap, at which
+      // the execution would wait for ever.
+      const redrive = ({ executionId, processingId, tenant }: EntryKey) => {
+        const entry = sql`tenant = ${tenant} and execution_id = ${executionId} and processing_id = ${processingId}`
+        const again = sql`standing = 'Waiting', outcome = null, settled_at = null, attempt_count = 0, due_at = null`
+        const inPlace = sql<QueueRow>`
+          update ${queue} q set ${again} where ${entry} and standing = 'Dead' returning ${columns("q")}`
+        const atTheEnd = sql<QueueRow>`
+          with skipped as (
+            select tenant, execution_id from ${queue} where ${entry} and standing = 'Skipped' for update
+          ), counted as (
+            update ${queueLengths} l set length = l.length + 1 from skipped s
+             where l.tenant = s.tenant and l.execution_id = s.execution_id
+            returning l.length
+          )
+          update ${queue} q set ${again}, queue_position = counted.length
+            from counted where ${entry} and standing = 'Skipped' returning ${columns("q")}`
+        return Effect.flatMap(inPlace, (rows) => (rows.length > 0 ? Effect.succeed(rows) : atTheEnd))
+      }
+
+      // The cause stays as it is written: Postgres can keep one that holds NUL, but not look into it.
+      const discard = ({ processingId, ...ref }: EntryKey) =>
+        giveUp(
+          ref,
+          sql`q.processing_id = ${processingId} and q.standing in ('Dead', 'Skipped')`,
+          "Discarded",
+          sql`given.outcome`
+        )
+
+      const changed = (operation: string, rows: Effect.Effect<ReadonlyArray<QueueRow>, SqlError>) =>
+        rows.pipe(
+          Effect.mapError(toStoreError(operation)),
+          Effect.flatMap((found) => Effect.transposeOption(Option.map(Array.head(found), toEntry)))
+        )
+
+      return WorkflowEventProcessingModel.of({
+        enqueue,
+        findReady: ({ except, limitPerTenant, of }) =>
+          (of === "left" ? readyLeft(limitPerTenant, except) : readyOf(of, limitPerTenant)).pipe(
+            Effect.map((rows) => rows.map((row) => ({ tenant: row.tenant, executionId: row.execution_id }))),
+            Effect.mapError(toStoreError("Looking for work"))
+          ),
+        claim: ({ executions: refs, ignoreDelay = false, limit }) =>
+          claim(refs, limit, ignoreDelay).pipe(
+            Effect.mapError(toStoreError("Taking up work")),
+            Effect.flatMap((rows) =>
+              Effect.forEach(
+                Array.isReadonlyArrayNonEmpty(rows) ? Array.groupWith(rows, isSameExecution) : [],
+                (group) => toClaim(group, limit)
+              )
+            )
+          ),
+        fail: ({ cause, event, next }) =>
+          settleFailed(event, cause, next).pipe(
+            Effect.asVoid,
+            Effect.mapError(toStoreError("Recording a failed attempt"))
+          ),
+        leave: ({ executionId, queuePosition, tenant }) =>
+          sql`update ${queue} set attempt_count = greatest(attempt_count - 1, 0), is_left = true
+               where tenant = ${tenant} and execution_id = ${executionId} and queue_position = ${queuePosition}
+                 and standing = 'Waiting'`.pipe(Effect.asVoid, Effect.mapError(toStoreError("Leaving work to others"))),
+        find: ({ executionId, tenant, ...by }) =>
+          changed(
+            "Finding a queued event",
+            sql<QueueRow>`select ${columns("q")} from ${queue} q where tenant = ${tenant} and execution_id = ${executionId}
+              and ${"processingId" in by ? sql`processing_id = ${by.processingId}` : sql`idempotency_key = ${by.idempotencyKey}`}`
+          ),
+        list: ({ batchSize = defaultBatchSize, executionId, standings, tenant }) =>
+          pages({
+            first: { tenant: "", executionId: "", queuePosition: 0 },
+            batchSize,
+            page: (last) => sql<QueueRow>`
+              select ${columns("q")} from ${queue} q
+               where (tenant, execution_id, queue_position) > (${last.tenant}, ${last.executionId}, ${last.queuePosition})
+                 and standing = any (${texts(standings)})
+                 ${tenant === undefined ? sql`` : sql`and tenant = ${tenant}`}
+                 ${executionId === undefined ? sql`` : sql`and execution_id = ${executionId}`}
+               order by tenant, execution_id, queue_position limit ${batchSize}`,
+            next: (row) => ({ tenant: row.tenant, executionId: row.execution_id, queuePosition: row.queue_position })
+          }).pipe(Stream.mapError(toStoreError("Listing queued events")), Stream.mapEffect(toEntry)),
+        redrive: (key) => changed("Redriving a queued event", redrive(key)),
+        discard: (key) => changed("Discarding a queued event", discard(key)),
+        lag: sql<LagRow>`
+          select partition, count(*) filter (where standing = 'Waiting')::int as waiting_count,
+                 min(queued_at) filter (where standing = 'Waiting') as oldest_queued_at,
+                 count(*) filter (where standing <> 'Waiting')::int as dead_count,
+                 count(*) filter (where is_left)::int as left_count
+            from (
+              select partition, standing, queued_at, is_left from ${queue} where standing = 'Waiting'
+              union all
+              select partition, standing, queued_at, is_left from ${queue} where standing in ('Dead', 'Skipped')
+            ) unsettled
+           group by partition order by partition`.pipe(
+          Effect.map((rows) =>
+            rows.map((row) => ({
+              partition: row.partition,
+              waitingCount: row.waiting_count,
+              ...(row.oldest_queued_at === null ? {} : { oldestQueuedAt: instantText(row.oldest_queued_at) }),
+              deadCount: row.dead_count,
+              leftCount: row.left_count
+            }))
+          ),
+          Effect.mapError(toStoreError("Measuring the lag"))
+        )
+      })
+    })
+  )
+
+interface RefRow {
+  readonly tenant: string
+  readonly execution_id: string
+}
+
+interface LagRow {
+  readonly partition: number
+  readonly waiting_count: number
+  readonly oldest_queued_at: Date | null
+  readonly dead_count: number
+  readonly left_count: number
+}
+
+type FailedEvent = Pick<QueuedEvent.QueuedEvent, "tenant" | "executionId" | "queuePosition" | "attemptCount">
+
+interface EntryKey {
+  readonly tenant: string
+  readonly executionId: string
+  readonly processingId: string
+}
+
+const isSameExecution = (left: RefRow, right: RefRow): boolean =>
+  left.tenant === right.tenant && left.execution_id === right.execution_id
+
+const uniqueViolation = "23505"

@@ -1,0 +1,1 @@
+export * as RedisEventStream from "./RedisEventStream.ts"

@@ -1,0 +1,160 @@
+/**
+ * Queued events: what was asked of an execution and persisted, and what became of it.
+ *
+ * The queue of an execution is a log with a cursor: its entries are settled strictly in their order, and the count of
+ * those settled stands beside the execution's position, moved by the same commit.
+ */
+import { type Array, Result, Schema } from "effect"
+import { Identifier } from "./Identifier.ts"
+import { Instant } from "./Instant.ts"
+import * as Json from "./Json.ts"
+import { sha256 } from "./Sha256.ts"
+import type { Submission } from "./Workflow.ts"
+import { EventMetadata, Place, defaultEventType } from "./WorkflowEvent.ts"
+
+/** A submission as the queue keeps it. */
+export const QueuedSubmission = Schema.Struct({
+  event_name: Identifier,
+  event_type: Schema.optionalKey(Identifier),
+  to_state: Schema.optionalKey(Identifier),
+  user_id: Schema.optionalKey(Identifier),
+  payload: Schema.optionalKey(Schema.Json),
+  metadata: Schema.optionalKey(EventMetadata),
+  workflow: Schema.optionalKey(Identifier)
+})
+
+/** What became of a queued event, for ever. */
+export const Settlement = Schema.TaggedUnion({
+  /**
+   * It is the event at `position`. `actionsExecuted` says what was done for it: `append`, and `complete` where it led to a
+   * final state; nothing, where a submission with its idempotency key had done so before.
+   */
+  Applied: {
+    position: Place,
+    previousState: Identifier,
+    currentState: Identifier,
+    actionsExecuted: Schema.Array(Schema.String)
+  },
+  /** The execution refused it. `error` is the tag of the refusal, `reason` its sentence. */
+  Rejected: { error: Schema.String, reason: Schema.String, currentState: Identifier },
+  /** It failed at every attempt, and the execution went on without it. */
+  Skipped: { cause: Schema.String },
+  /** It failed at every attempt, and an operator gave it up. */
+  Discarded: { cause: Schema.String }
+})
+export type Settlement = typeof Settlement.Type
+
+/** Where a queued event stands. */
+export type Standing =
+  | { readonly _tag: "Waiting" }
+  /** It failed at every attempt; the execution waits until it is redriven or discarded. */
+  | { readonly _tag: "Dead"; readonly cause: string }
+  | Settlement
+
+/** An event to queue. The ids are the caller's; `eventId` becomes the id of the event in the log. */
+export interface NewQueuedEvent {
+  readonly tenant: string
+  readonly executionId: string
+  readonly processingId: string
+  readonly eventId: string
+  readonly submission: Submission
+  readonly idempotencyKey?: string
+}
+
+/** `queuePosition` is its place in the queue of its execution: 1, 2, 3 …, the order of processing. */
+export interface QueuedEvent extends NewQueuedEvent {
+  readonly queuePosition: number
+  readonly queuedAt: Instant
+  /** Attempts begun; the first is 1. */
+  readonly attemptCount: number
+}
+
+/** A queued event and what became of it. */
+export interface QueueEntry extends QueuedEvent {
+  readonly standing: Standing
+  readonly settledAt?: Instant
+}
+
+/** What a commit settles: the next events of the queue after the first `after`, in order. */
+export interface Settling {
+  readonly after: number
+  readonly settlements: readonly [Settlement, ...ReadonlyArray<Settlement>]
+}
+
+/** The idempotency key was used for another request; nothing was written. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  executionId: Schema.String,
+  idempotencyKey: Schema.String
+}) {
+  override get message(): string {
+    return `The idempotency key "${this.idempotencyKey}" of execution "${this.executionId}" was used for another request: use a new key`
+  }
+}
+
+/** The execution takes no more events, being in a final state, or is not there; nothing was written. */
+export class QueueClosed extends Schema.TaggedError<QueueClosed>()("QueueClosed", {
+  tenant: Schema.String,
+  executionId: Schema.String,
+  /** Its final state; absent when there is no such execution. */
+  finalState: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    return this.finalState === undefined
+      ? `There is no execution "${this.executionId}": check the id and the tenant`
+      : `Execution "${this.executionId}" is complete, in state "${this.finalState}"; start another one`
+  }
+}
+
+/** Tells whether two submissions that bear one key are the same request; where they came from does not matter. */
+export const contentsHash = (submission: Submission): string =>
+  sha256(
+    Json.canonical([
+      submission.event_name,
+      submission.event_type ?? defaultEventType,
+      submission.to_state ?? null,
+      submission.user_id ?? null,
+      submission.payload ?? null,
+      submission.workflow ?? null
+    ])
+  )
+
+/**
+ * The events without those that repeat the idempotency key of an earlier one, and for each event the place, among those
+ * left, of the one that stands for it.
+ */
+export const withoutRepeats = (
+  events: Array.NonEmptyReadonlyArray<NewQueuedEvent>
+): Result.Result<
+  {
+    readonly firsts: Array.NonEmptyReadonlyArray<NewQueuedEvent>
+    readonly placeOf: Array.NonEmptyReadonlyArray<number>
+  },
+  IdempotencyConflict
+> => {
+  const [head, ...tail] = events
+  const firsts: Array.NonEmptyArray<NewQueuedEvent> = [head]
+  const placeOf: Array.NonEmptyArray<number> = [0]
+  const seen = new Map<string, number>()
+  const keyOf = ({ executionId, idempotencyKey, tenant }: NewQueuedEvent) =>
+    idempotencyKey === undefined ? undefined : `${tenant}\0${executionId}\0${idempotencyKey}`
+  const remember = (event: NewQueuedEvent, place: number) => {
+    const key = keyOf(event)
+    if (key !== undefined) seen.set(key, place)
+  }
+  remember(head, 0)
+  for (const event of tail) {
+    const known = seen.get(keyOf(event) ?? "")
+    const first = known === undefined ? undefined : firsts[known]
+    if (known === undefined || first === undefined) {
+      remember(event, firsts.length)
+      placeOf.push(firsts.length)
+      firsts.push(event)
+    } else if (contentsHash(first.submission) === contentsHash(event.submission)) {
+      placeOf.push(known)
+    } else {
+      const { executionId, idempotencyKey = "" } = event
+      return Result.fail(new IdempotencyConflict({ executionId, idempotencyKey }))
+    }
+  }
+  return Result.succeed({ firsts, placeOf })
+}

@@ -1,0 +1,123 @@
+import { assert, describe, it } from "@effect/vitest"
+import { QueuedEvent, type Workflow } from "@refold/core"
+import { Array, Result } from "effect"
+import fc from "fast-check"
+
+const submission: Workflow.Submission = {
+  event_name: "Added",
+  event_type: "workflow",
+  to_state: "Draft",
+  user_id: "ann",
+  payload: { cents: 5, note: "a" },
+  workflow: "invoice"
+}
+
+const hash = QueuedEvent.contentsHash
+
+describe("QueuedEvent.contentsHash", () => {
+  it("is the same for the same request: in another order of keys, from elsewhere, with the default type left out", () => {
+    const { event_type: _type, ...untyped } = submission
+    assert.strictEqual(hash({ ...submission, payload: { note: "a", cents: 5 } }), hash(submission))
+    assert.strictEqual(hash({ ...submission, metadata: { correlation_id: "c" } }), hash(submission))
+    assert.strictEqual(hash(untyped), hash(submission))
+  })
+
+  it.each<[string, Workflow.Submission]>([
+    ["event", { ...submission, event_name: "Removed" }],
+    ["type", { ...submission, event_type: "manual" }],
+    ["target", { ...submission, to_state: "Review" }],
+    ["user", { ...submission, user_id: "bob" }],
+    ["payload", { ...submission, payload: { cents: 6, note: "a" } }],
+    ["order within a list", { ...submission, payload: [2, 1] }],
+    ["workflow", { ...submission, workflow: "order" }]
+  ])("differs with another %s", (_what, other) => {
+    assert.notStrictEqual(hash(other), hash(submission))
+    assert.notStrictEqual(hash({ ...submission, payload: [1, 2] }), hash({ ...submission, payload: [2, 1] }))
+  })
+
+  it("keeps apart a field that is absent from one that moved", () => {
+    const bare: Workflow.Submission = { event_name: "Added" }
+    assert.notStrictEqual(hash({ ...bare, to_state: "x" }), hash({ ...bare, user_id: "x" }))
+    assert.notStrictEqual(hash({ ...bare, user_id: "x" }), hash({ ...bare, payload: "x" }))
+  })
+})
+
+const eventOf = (place: number, fields: Partial<QueuedEvent.NewQueuedEvent> = {}): QueuedEvent.NewQueuedEvent => ({
+  tenant: "acme",
+  executionId: "1",
+  processingId: `p-${place}`,
+  eventId: `e-${place}`,
+  submission,
+  ...fields
+})
+
+describe("QueuedEvent.withoutRepeats", () => {
+  it("leaves out what repeats a key, and says which event stands for it", () => {
+    const events = [
+      eventOf(0, { idempotencyKey: "a" }),
+      eventOf(1),
+      eventOf(2, { idempotencyKey: "a" }),
+      eventOf(3, { idempotencyKey: "b" }),
+      eventOf(4),
+      eventOf(5, { idempotencyKey: "a" })
+    ] as const
+    const { firsts, placeOf } = Result.getOrThrow(QueuedEvent.withoutRepeats(events))
+    assert.deepStrictEqual(
+      firsts.map((event) => event.eventId),
+      ["e-0", "e-1", "e-3", "e-4"]
+    )
+    assert.deepStrictEqual(placeOf, [0, 1, 0, 2, 3, 0])
+  })
+
+  it("refuses a key with other contents, by its name", () => {
+    const other = eventOf(1, { idempotencyKey: "a", submission: { event_name: "Removed" } })
+    const refused = QueuedEvent.withoutRepeats([eventOf(0, { idempotencyKey: "a" }), other])
+    assert(Result.isFailure(refused))
+    assert.deepInclude(refused.failure, { _tag: "IdempotencyConflict", executionId: "1", idempotencyKey: "a" })
+    assert.include(refused.failure.message, '"a"')
+  })
+
+  it("of any events: as if each were looked up among those before it", () => {
+    const event = fc.record({
+      tenant: fc.constantFrom("a", "b"),
+      executionId: fc.constantFrom("1", "2"),
+      idempotencyKey: fc.constantFrom(undefined, "k", "l"),
+      name: fc.constantFrom("Added", "Added", "Added", "Removed")
+    })
+    fc.assert(
+      fc.property(fc.array(event, { minLength: 1, maxLength: 8 }), (drawn) => {
+        if (!Array.isReadonlyArrayNonEmpty(drawn)) return
+        const events = Array.map(drawn, ({ executionId, idempotencyKey, name, tenant }, place) =>
+          eventOf(place, {
+            tenant,
+            executionId,
+            submission: { event_name: name },
+            ...(idempotencyKey === undefined ? {} : { idempotencyKey })
+          })
+        )
+        const result = QueuedEvent.withoutRepeats(events)
+        const firstOf = (event: QueuedEvent.NewQueuedEvent) =>
+          events.find(
+            (other) =>
+              other === event ||
+              (event.idempotencyKey !== undefined &&
+                other.idempotencyKey === event.idempotencyKey &&
+                other.tenant === event.tenant &&
+                other.executionId === event.executionId)
+          )
+        const isRefused = events.some((event) => firstOf(event)?.submission.event_name !== event.submission.event_name)
+        assert.strictEqual(Result.isFailure(result), isRefused)
+        if (Result.isFailure(result)) return
+        const { firsts, placeOf } = result.success
+        assert.deepStrictEqual(
+          placeOf.map((place) => firsts[place]),
+          events.map(firstOf)
+        )
+        assert.deepStrictEqual(
+          [...firsts],
+          events.filter((event) => firstOf(event) === event)
+        )
+      })
+    )
+  })
+})

@@ -1,0 +1,42 @@
+/** A namespace that no other test sees, on the Redis all integration tests share; its keys are removed with the scope. */
+import { inject } from "@effect/vitest"
+import { RedisEventStream } from "@refold/adapters/redis"
+import { Effect, Layer, Redacted } from "effect"
+import { Redis } from "ioredis"
+import { uniqueName } from "./ownSchema.ts"
+
+/** A client as ioredis makes it, but for reconnecting; closed with the scope. */
+export const rawClient = (url: string = inject("redisUrl")) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const redis = new Redis(url, { lazyConnect: true, retryStrategy: null, protocol: 2 })
+      redis.on("error", () => {})
+      await redis.connect()
+      return redis
+    }),
+    (redis) => Effect.sync(() => redis.disconnect())
+  )
+
+export const keyOf = (namespace: string, partition: number) => `{refold:${namespace}}:wake-ups:${partition}`
+
+const cleared = (namespace: string) =>
+  Effect.gen(function* () {
+    const redis = yield* rawClient()
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(async () => {
+        for await (const keys of redis.scanStream({ match: `{refold:${namespace}}:*`, count: 1000 })) {
+          if (keys.length > 0) await redis.unlink(...keys)
+        }
+      })
+    )
+  })
+
+/** The stream of a new namespace. */
+export const ownNamespace = (name: string, url: string = inject("redisUrl")) => {
+  const namespace = uniqueName(name)
+  const layer = Layer.provideMerge(
+    RedisEventStream.layer({ url: Redacted.make(url), namespace }),
+    Layer.effectDiscard(cleared(namespace))
+  )
+  return { namespace, layer }
+}
