@@ -8,11 +8,13 @@
 import { parseArgs } from "node:util"
 import { Effect } from "effect"
 import { sharedPostgres } from "../servers/Postgres.ts"
+import { sharedRedis } from "../servers/Redis.ts"
 import { layer } from "./Database.ts"
 import { folds } from "./Folds.ts"
 import { imports } from "./Imports.ts"
 import { type Figure, isMissed } from "./Measure.ts"
 import { memories } from "./Memory.ts"
+import { processing } from "./Processing.ts"
 import { replays } from "./Replays.ts"
 
 const { values: options } = parseArgs({
@@ -68,6 +70,11 @@ if (onServer("").count > 0) {
   const { stop, url } = await sharedPostgres()
   const run = onServer(url).run.pipe(Effect.provide(layer(url, schema)))
   figures.push(...(await Effect.runPromise(run).finally(stop)))
+}
+if (Object.keys(processing("", "")).some((name) => only.test(name))) {
+  const [postgres, redis] = await Promise.all([sharedPostgres(), sharedRedis()])
+  const run = report(chosen(processing(postgres.url, redis.url)))
+  figures.push(...(await Effect.runPromise(run).finally(() => Promise.all([postgres.stop(), redis.stop()]))))
 }
 if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
 if (options.strict && figures.some(isMissed)) process.exitCode = 1

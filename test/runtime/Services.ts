@@ -1,35 +1,51 @@
 /** The services under test on a store in memory, and what looks at or breaks the ports beneath them. */
-import { MemoryStore } from "@refold/adapters/memory"
+import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
 import {
+  EventStream,
+  type FailurePolicy,
+  PartitionLeases,
   type Snapshot,
   StoreError,
   type Workflow,
   type WorkflowEvent,
   WorkflowEventModel,
+  WorkflowEventProcessingModel,
   WorkflowExecutionModel,
   WorkflowSnapshotModel
 } from "@refold/core"
-import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
-import { Cause, Context, Effect, Layer, Logger, Stream } from "effect"
+import { EventProcessor, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
+import { Array, Cause, Context, Duration, Effect, type Fiber, Layer, Logger, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Order, add } from "./Order.ts"
 
 export interface Options {
   readonly definitions?: ReadonlyArray<Workflow.Workflow>
+  /** In place of the definitions, and of every open workflow. */
+  readonly registry?: Layer.Layer<Workflows>
   readonly policy?: Snapshot.SnapshotPolicy
   readonly retention?: Snapshot.Retention
   readonly maxPayloadBytes?: number
+  readonly failurePolicy?: FailurePolicy.FailurePolicy
 }
 
 /** Both services, on ports that the caller provides. */
-export const servicesWith = ({ definitions = [Order], maxPayloadBytes, ...snapshots }: Options = {}) =>
-  TypeScriptWorkflowRuntime.layerWith(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }).pipe(
-    Layer.provideMerge(WorkflowEventSourcing.layerWith(snapshots)),
-    Layer.provideMerge(Workflows.layerOpen(...definitions))
-  )
+export const servicesWith = ({
+  definitions = [Order],
+  failurePolicy,
+  maxPayloadBytes,
+  registry = Workflows.layerOpen(...definitions),
+  ...snapshots
+}: Options = {}) =>
+  TypeScriptWorkflowRuntime.layerWith({
+    ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
+    ...(failurePolicy === undefined ? {} : { failurePolicy })
+  }).pipe(Layer.provideMerge(WorkflowEventSourcing.layerWith(snapshots)), Layer.provideMerge(registry))
+
+/** Every port, in memory. */
+export const memoryPorts = Layer.mergeAll(MemoryStore.layer, MemoryEventStream.layer)
 
 /** Both services on a store of their own, and its ports. */
-export const memory = (options: Options = {}) => servicesWith(options).pipe(Layer.provideMerge(MemoryStore.layer))
+export const memory = (options: Options = {}) => servicesWith(options).pipe(Layer.provideMerge(memoryPorts))
 
 /** Runs an effect with other services, on the ports at hand: what a second process would see. */
 export const inAnotherProcess = (options: Options = {}) =>
@@ -58,21 +74,32 @@ export const snapshotPositions = (executionId = "order-1") =>
 
 type Change<Port> = (port: Port) => Partial<Port>
 
-/** The ports at hand, some of them changed. */
-export const changed = (change: {
+export interface Changes {
   readonly events?: Change<WorkflowEventModel["Service"]>
   readonly executions?: Change<WorkflowExecutionModel["Service"]>
   readonly snapshots?: Change<WorkflowSnapshotModel["Service"]>
-}) =>
+  readonly queue?: Change<WorkflowEventProcessingModel["Service"]>
+  readonly stream?: Change<EventStream["Service"]>
+  readonly leases?: Change<PartitionLeases["Service"]>
+}
+
+/** The ports at hand, some of them changed. */
+export const changed = (change: Changes) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const events = yield* WorkflowEventModel
       const executions = yield* WorkflowExecutionModel
       const snapshots = yield* WorkflowSnapshotModel
+      const queue = yield* WorkflowEventProcessingModel
+      const stream = yield* EventStream
+      const leases = yield* PartitionLeases
       return Context.empty().pipe(
         Context.add(WorkflowEventModel, { ...events, ...change.events?.(events) }),
         Context.add(WorkflowExecutionModel, { ...executions, ...change.executions?.(executions) }),
-        Context.add(WorkflowSnapshotModel, { ...snapshots, ...change.snapshots?.(snapshots) })
+        Context.add(WorkflowSnapshotModel, { ...snapshots, ...change.snapshots?.(snapshots) }),
+        Context.add(WorkflowEventProcessingModel, { ...queue, ...change.queue?.(queue) }),
+        Context.add(EventStream, { ...stream, ...change.stream?.(stream) }),
+        Context.add(PartitionLeases, { ...leases, ...change.leases?.(leases) })
       )
     })
   )
@@ -81,7 +108,7 @@ export const brokenStore = new StoreError({ operation: "A test", reason: "Full",
 
 /** Keeps what is logged, each entry as its message and its cause. */
 export const capturedLogs = () => {
-  const lines: Array<string> = []
+  const lines: globalThis.Array<string> = []
   const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
     lines.push(`${logLevel} ${String(message)} ${Cause.pretty(cause)}`.trim())
   })
@@ -95,3 +122,40 @@ export const withoutEvents =
     readTenant: (options) => Stream.filter(events.readTenant(options), (event) => !leaveOut(event)),
     readFeed: (options) => Effect.map(events.readFeed(options), (page) => page.filter((event) => !leaveOut(event)))
   })
+
+export const entriesOf = (executionId = "order-1", ofTenant = tenant) =>
+  Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
+    Stream.runCollect(queue.list({ tenant: ofTenant, executionId, standings: everyStanding }))
+  )
+
+const everyStanding = ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
+
+export const standingsOf = (executionId = "order-1", ofTenant = tenant) =>
+  Effect.map(entriesOf(executionId, ofTenant), (entries) => entries.map(({ standing }) => standing._tag))
+
+/** Executions with something due, wherever they are. */
+export const findDue = Effect.gen(function* () {
+  const { partitionCount } = yield* WorkflowEventModel
+  const queue = yield* WorkflowEventProcessingModel
+  return yield* queue.findReady({ of: Array.range(0, partitionCount - 1), limitPerTenant: 10_000, except: [] })
+})
+
+/** Gives turns to whatever is due until nothing is, as a worker would. */
+export const processAll = Effect.fnUntraced(function* () {
+  const processor = yield* EventProcessor
+  for (let turnCount = 0; turnCount < 10_000; turnCount++) {
+    const due = yield* findDue
+    if (!Array.isReadonlyArrayNonEmpty(due)) return
+    yield* processor.process({ executions: due, limit: 16 })
+  }
+  return yield* Effect.die("the queue does not come to an end")
+})
+
+/** Lets time pass, second by second, until the fiber has ended or the time is over. */
+export const elapse = Effect.fnUntraced(function* (fiber: Fiber.Fiber<unknown, unknown>, duration: Duration.Input) {
+  const seconds = Math.ceil(Duration.toSeconds(Duration.fromInputUnsafe(duration)))
+  for (let second = 0; second < seconds && fiber.pollUnsafe() === undefined; second++) {
+    yield* TestClock.adjust("1 second")
+  }
+  if (fiber.pollUnsafe() === undefined) yield* Effect.die(`not done after ${seconds} seconds`)
+})

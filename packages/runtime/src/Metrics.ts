@@ -10,3 +10,15 @@ export const replayDuration = Metric.timer("refold_replay_duration")
 export const snapshotHits = Metric.counter("refold_snapshot_hits", { incremental: true })
 export const snapshotsStored = Metric.counter("refold_snapshots_stored", { incremental: true })
 export const snapshotFailures = Metric.counter("refold_snapshot_failures", { incremental: true })
+export const eventsQueued = Metric.counter("refold_events_queued", { incremental: true })
+export const queuedEventsApplied = Metric.counter("refold_queued_events_applied", { incremental: true })
+export const queuedEventsRejected = Metric.counter("refold_queued_events_rejected", { incremental: true })
+export const attemptsFailed = Metric.counter("refold_attempts_failed", { incremental: true })
+export const deadLetters = Metric.counter("refold_dead_letters", { incremental: true })
+/** From being queued to being settled. */
+export const processingLag = Metric.timer("refold_processing_lag")
+/** Wake-ups that were not published; the sweep finds their work. */
+export const wakeUpsDropped = Metric.counter("refold_wake_ups_dropped", { incremental: true })
+/** Events waiting in the partitions of this worker, as of its last look. */
+export const eventsWaiting = Metric.gauge("refold_events_waiting")
+export const partitionsOwned = Metric.gauge("refold_partitions_owned")

@@ -3,21 +3,29 @@ import {
   type Commit,
   Decision,
   type ExecutionState,
-  Json,
+  FailurePolicy,
+  Instant,
+  Processing,
+  QueuedEvent,
   Replay,
   Snapshot,
   type Workflow,
+  type StoreError,
   type WorkflowEvent,
   WorkflowEventModel,
-  WorkflowExecutionModel,
-  defaultEventType
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel
 } from "@refold/core"
-import { Array, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
+import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
+import { EventProcessor } from "./EventProcessor.ts"
+import { ExecutionCache } from "./ExecutionCache.ts"
+import { ExecutionNotFound } from "./ExecutionErrors.ts"
 import * as Metrics from "./Metrics.ts"
 import { SnapshotWriter } from "./SnapshotWriter.ts"
 import { type ReplayError, WorkflowEventSourcing, checkIds } from "./WorkflowEventSourcing.ts"
-import { type WorkflowNotFound, Workflows } from "./Workflows.ts"
+import { WakeUps } from "./WakeUps.ts"
+import { WorkflowNotFound, Workflows } from "./Workflows.ts"
 
 /** The execution id is taken; nothing was written. */
 export class ExecutionAlreadyExists extends Schema.TaggedError<ExecutionAlreadyExists>()("ExecutionAlreadyExists", {
@@ -25,27 +33,6 @@ export class ExecutionAlreadyExists extends Schema.TaggedError<ExecutionAlreadyE
 }) {
   override get message(): string {
     return `Execution "${this.executionId}" exists already: choose another id, or submit an event to it`
-  }
-}
-
-/** The idempotency key was used for another request; nothing was written. */
-export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
-  executionId: Schema.String,
-  idempotencyKey: Schema.String
-}) {
-  override get message(): string {
-    return `The idempotency key "${this.idempotencyKey}" of execution "${this.executionId}" was used for another request: use a new key`
-  }
-}
-
-/** The submission was made for another workflow than the execution runs; nothing was written. */
-export class WorkflowMismatch extends Schema.TaggedError<WorkflowMismatch>()("WorkflowMismatch", {
-  executionId: Schema.String,
-  expected: Schema.String,
-  actual: Schema.String
-}) {
-  override get message(): string {
-    return `Execution "${this.executionId}" runs workflow "${this.actual}", not "${this.expected}"`
   }
 }
 
@@ -98,14 +85,82 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string | undefined
 }
 
+/** What `enqueueEvent` answers with: the id of the event it becomes, and of its processing. */
+export interface Enqueued {
+  readonly eventId: string
+  readonly processingId: string
+}
+
+export interface ProcessOptions extends Enqueued {
+  readonly tenant: string
+  readonly executionId: string
+  /** Who processes; for spans and logs. */
+  readonly workerId: string
+}
+
+/**
+ * What processing led to. `errorMessage` says why it did not succeed: a rejection, or the cause of a dead letter, which
+ * are settled, or of a failed attempt, after which the next call tries again.
+ */
+export interface ProcessingResult {
+  readonly success: boolean
+  readonly errorMessage?: string
+  readonly previousState?: string
+  readonly currentState?: string
+  readonly actionsExecuted: ReadonlyArray<string>
+}
+
+/** There is no such queued event of this execution; another tenant's gives the same answer. */
+export class QueuedEventNotFound extends Schema.TaggedError<QueuedEventNotFound>()("QueuedEventNotFound", {
+  executionId: Schema.String,
+  processingId: Schema.String
+}) {
+  override get message(): string {
+    return `Execution "${this.executionId}" has no queued event "${this.processingId}": check the ids and the tenant`
+  }
+}
+
+/** The event cannot be processed now: an earlier one of its execution is a dead letter, or another worker is at it. */
+export class ExecutionBusy extends Schema.TaggedError<ExecutionBusy>()("ExecutionBusy", {
+  executionId: Schema.String,
+  processingId: Schema.String
+}) {
+  override get message(): string {
+    return `The queued event "${this.processingId}" of execution "${this.executionId}" cannot be processed yet: an earlier one is a dead letter, to be redriven or discarded, or another worker is at it`
+  }
+}
+
+export type EnqueueError =
+  | Decision.InvalidInput
+  | Decision.PayloadInvalid
+  | Decision.ExecutionComplete
+  | Decision.WorkflowMismatch
+  | ExecutionNotFound
+  | QueuedEvent.IdempotencyConflict
+  | StoreError
+
+export type ProcessError = Decision.InvalidInput | QueuedEventNotFound | ExecutionBusy | WorkflowNotFound | StoreError
+
 export type StartError =
   | ReplayError
   | Decision.Rejection
   | ExecutionAlreadyExists
-  | IdempotencyConflict
+  | QueuedEvent.IdempotencyConflict
   | WorkflowNotFound
 
-export type SubmitError = ReplayError | Decision.Rejection | IdempotencyConflict | WorkflowMismatch | ExecutionContended
+export type SubmitError =
+  | ReplayError
+  | Decision.Rejection
+  | QueuedEvent.IdempotencyConflict
+  | Decision.WorkflowMismatch
+  | ExecutionContended
+
+export interface RuntimeOptions {
+  /** Bytes of JSON that a payload may have; 256 KiB by default. */
+  readonly maxPayloadBytes?: number
+  /** What follows a failed attempt at a queued event; by default ten attempts, after which the execution waits. */
+  readonly failurePolicy?: FailurePolicy.FailurePolicy
+}
 
 export class TypeScriptWorkflowRuntime extends Context.Service<
   TypeScriptWorkflowRuntime,
@@ -126,6 +181,29 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      */
     readonly submitEvent: (options: SubmitOptions) => Effect.Effect<ExecutionState.ExecutionState, SubmitError>
 
+    /**
+     * Persists an event, to be decided later by a worker. Succeeds while the stream is down.
+     *
+     * **Details**
+     *
+     * What can be refused now is refused now: an execution that is not there or complete, a name or a payload that its
+     * definition, if it is registered here, cannot read. Whether the state accepts the event is decided when its turn
+     * comes. An idempotency key gives the first answer ever after. In a transaction of the caller's on the same SQL client
+     * the event is part of it; workers then find it by sweeping, within seconds of the commit.
+     */
+    readonly enqueueEvent: (options: SubmitOptions) => Effect.Effect<Enqueued, EnqueueError>
+
+    /** Persists many, all or none; those of one execution are processed in this order. */
+    readonly enqueueEvents: (
+      options: Array.NonEmptyReadonlyArray<SubmitOptions>
+    ) => Effect.Effect<Array.NonEmptyReadonlyArray<Enqueued>, EnqueueError>
+
+    /**
+     * Processes a queued event now, after those before it in the queue of its execution; called again, it gives the first
+     * result. Workers do so by themselves.
+     */
+    readonly processQueuedEvent: (options: ProcessOptions) => Effect.Effect<ProcessingResult, ProcessError>
+
     /** The state of an execution now. */
     readonly getExecutionState: (options: {
       readonly tenant: string
@@ -140,15 +218,21 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
     }) => Effect.Effect<ExecutionState.ExecutionState, ReplayError | CompletionTimeout>
   }
 >()("@refold/runtime/TypeScriptWorkflowRuntime") {
-  /** With a bound of one's own on the size of payloads, in bytes of JSON; 256 KiB by default. */
-  static readonly layerWith = (options: { readonly maxPayloadBytes?: number }) =>
+  static readonly layerWith = ({ failurePolicy = FailurePolicy.defaultPolicy, ...limits }: RuntimeOptions) =>
     Layer.effect(
       TypeScriptWorkflowRuntime,
-      Effect.suspend(() => make(options))
-    ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+      Effect.suspend(() => make(limits))
+    ).pipe(
+      Layer.provideMerge(EventProcessor.layer({ failurePolicy, ...limits })),
+      Layer.provideMerge(WakeUps.layer),
+      Layer.provide(SecureRandom.layerWebCrypto)
+    )
 
   static readonly layer = TypeScriptWorkflowRuntime.layerWith({})
 }
+
+/** Executions whose workflow is remembered, for what is enqueued to them. */
+const maxWorkflowRefs = 10_000
 
 /** Attempts of one submission against faster writers. */
 export const maxAttempts = 10
@@ -159,7 +243,11 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const sourcing = yield* WorkflowEventSourcing
   const snapshots = yield* SnapshotWriter
   const workflows = yield* Workflows
+  const queue = yield* WorkflowEventProcessingModel
+  const processor = yield* EventProcessor
+  const wakeUps = yield* WakeUps
   const random = yield* SecureRandom.SecureRandom
+  const refs = new ExecutionCache<WorkflowRef>(maxWorkflowRefs)
 
   /** What the key led to the first time it was used; none when it is new. */
   const firstResult = Effect.fnUntraced(function* (
@@ -170,8 +258,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     if (idempotencyKey === undefined) return Option.none<ExecutionState.ExecutionState>()
     const found = yield* events.findByIdempotencyKey({ tenant, executionId, idempotencyKey })
     if (Option.isNone(found)) return Option.none<ExecutionState.ExecutionState>()
-    const conflict = new IdempotencyConflict({ executionId, idempotencyKey })
-    if (!isSameEvent(found.value, request)) return yield* conflict
+    const conflict = new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
+    if (!Decision.isSameRequest(found.value, request)) return yield* conflict
     const { executionState } = yield* sourcing.replayEvents(executionId, tenant, { replayTo: found.value.position })
     if (request.workflow !== undefined && request.workflow !== executionState.workflow.name) return yield* conflict
     return Option.some(executionState)
@@ -185,17 +273,25 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     options: Pick<SubmitOptions, "tenant" | "executionId" | "idempotencyKey">
   ) {
     const { executionId, idempotencyKey, tenant } = options
-    const identified = yield* Effect.forEach(decision.events, (event) =>
-      Effect.map(random.uuidV7(), (event_id): Commit.NewEvent => ({ ...event, event_id }))
+    const identified = yield* Effect.forEach(decision.events, (event, place) =>
+      Effect.map(random.uuidV7(), (event_id): Commit.NewEvent => ({
+        ...event,
+        event_id,
+        ...(idempotencyKey === undefined || place > 0 ? {} : { idempotency_key: idempotencyKey })
+      }))
     )
+    if (state !== undefined) {
+      // What evolve throws, or cannot read, must show before it is in the log for ever.
+      const now = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
+      yield* Effect.fromResult(yield* Effect.sync(() => Processing.foldProvisionally(workflow, state, identified, now)))
+    }
     const commit: Commit.Commit = {
       tenant,
       executionId,
       workflow,
       expectedPosition: state?.position ?? 0,
       events: identified,
-      isComplete: workflow.finalStates.has(Array.lastNonEmpty(decision.events).to_state),
-      ...(idempotencyKey === undefined ? {} : { idempotencyKey })
+      isComplete: workflow.finalStates.has(Array.lastNonEmpty(decision.events).to_state)
     }
     const [written] = yield* events.commit([commit])
     const committed = yield* Effect.fromResult(written).pipe(
@@ -253,7 +349,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     if (Option.isSome(first)) return first.value
     const { name, version } = executionState.workflow
     if (submission.workflow !== undefined && submission.workflow !== name) {
-      return yield* new WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
+      return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
     }
     const workflow = yield* workflows.get(name, version)
     const decided = Decision.decide(workflow, executionState, submission, limits)
@@ -271,6 +367,132 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
         Effect.fail(new ExecutionContended({ executionId, attemptCount: maxAttempts }))
       )
     )
+  })
+
+  /** Refuses what no later state could accept, whatever the execution has come to. */
+  const checkEnqueued = Effect.fnUntraced(function* ({ executionId, submission }: SubmitOptions, ref: WorkflowRef) {
+    const { name, version } = ref
+    if (submission.workflow !== undefined && submission.workflow !== name) {
+      return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
+    }
+    const workflow = yield* Effect.option(workflows.get(name, version))
+    yield* Effect.fromResult(Decision.checkSubmission(Option.getOrUndefined(workflow), submission, limits))
+  })
+
+  /** Whether the key was used before: then it has its answer, whatever the execution has come to since. */
+  const isKeyKnown = ({ executionId, idempotencyKey, tenant }: SubmitOptions) =>
+    idempotencyKey === undefined
+      ? Effect.succeed(false)
+      : Effect.map(queue.find({ tenant, executionId, idempotencyKey }), Option.isSome)
+
+  /** The workflows that executions run; of those not there, nothing. They never change, so they are asked for once. */
+  const workflowsOf = Effect.fnUntraced(function* (options: ReadonlyArray<SubmitOptions>) {
+    const found = new Map<string, WorkflowRef>()
+    const unknownByTenant = new Map<string, Set<string>>()
+    for (const { executionId, tenant } of options) {
+      const ref = refs.get({ tenant, executionId })
+      if (ref !== undefined) found.set(placeOf({ tenant, executionId }), ref)
+      else unknownByTenant.set(tenant, (unknownByTenant.get(tenant) ?? new Set()).add(executionId))
+    }
+    for (const [tenant, ids] of unknownByTenant) {
+      for (const header of yield* executions.findMany({ tenant, executionIds: [...ids] })) {
+        refs.set(header, header.workflow)
+        found.set(placeOf(header), header.workflow)
+      }
+    }
+    return found
+  })
+
+  const enqueueEvents = Effect.fn("TypeScriptWorkflowRuntime.enqueueEvents")(function* (
+    options: Array.NonEmptyReadonlyArray<SubmitOptions>
+  ) {
+    yield* Effect.forEach(
+      options,
+      ({ executionId, idempotencyKey, tenant }) => checkIds({ tenant, executionId, idempotencyKey }),
+      { discard: true }
+    )
+    const workflowOf = yield* workflowsOf(options)
+    const events = yield* Effect.forEach(
+      options,
+      Effect.fnUntraced(function* (each) {
+        const { executionId, idempotencyKey, submission, tenant } = each
+        const ref = workflowOf.get(placeOf(each))
+        if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
+        yield* checkEnqueued(each, ref).pipe(
+          Effect.catch((error) =>
+            Effect.flatMap(isKeyKnown(each), (isKnown) => (isKnown ? Effect.void : Effect.fail(error)))
+          )
+        )
+        const event: QueuedEvent.NewQueuedEvent = {
+          tenant,
+          executionId,
+          submission,
+          eventId: yield* random.uuidV7(),
+          processingId: yield* random.uuidV7(),
+          ...(idempotencyKey === undefined ? {} : { idempotencyKey })
+        }
+        return event
+      })
+    )
+    const entries = yield* queue
+      .enqueue(events)
+      .pipe(
+        Effect.catchTag("QueueClosed", ({ executionId, finalState }) =>
+          Effect.fail(
+            finalState === undefined
+              ? new ExecutionNotFound({ executionId })
+              : new Decision.ExecutionComplete({ executionId, currentState: finalState })
+          )
+        )
+      )
+    yield* Metric.update(Metrics.eventsQueued, entries.length)
+    yield* wakeUps.offer(
+      entries.flatMap(({ executionId, standing, submission: { metadata }, tenant }) =>
+        standing._tag !== "Waiting"
+          ? []
+          : [
+              {
+                tenant,
+                executionId,
+                ...(metadata?.traceparent === undefined ? {} : { traceparent: metadata.traceparent })
+              }
+            ]
+      )
+    )
+    return Array.map(entries, ({ eventId, processingId }): Enqueued => ({ eventId, processingId }))
+  })
+
+  const processQueuedEvent = Effect.fn("TypeScriptWorkflowRuntime.processQueuedEvent")(function* (
+    options: ProcessOptions
+  ) {
+    const { eventId, executionId, processingId, tenant, workerId } = options
+    yield* checkIds({ tenant, executionId, processingId, eventId, workerId })
+    yield* Effect.annotateCurrentSpan({ workerId })
+    // A turn settles one event at least, unless a faster writer did.
+    for (let turnCount = 0; turnCount < maxTurns; turnCount++) {
+      const found = yield* queue.find({ tenant, executionId, processingId })
+      if (Option.isNone(found) || found.value.eventId !== eventId) {
+        return yield* new QueuedEventNotFound({ executionId, processingId })
+      }
+      const result = resultOf(found.value.standing)
+      if (result !== undefined) return result
+      const [turned] = yield* processor.process({
+        executions: [{ tenant, executionId }],
+        limit: eventsPerTurn,
+        ignoreDelay: true
+      })
+      if (turned === undefined) {
+        // Settled by another since, perhaps.
+        const again = yield* queue.find({ tenant, executionId, processingId })
+        const settled = Option.isNone(again) ? undefined : resultOf(again.value.standing)
+        return settled ?? (yield* new ExecutionBusy({ executionId, processingId }))
+      }
+      const { turn } = turned
+      if (turn._tag === "Left") return yield* new WorkflowNotFound(turn.workflow)
+      if (turn._tag === "Failed" && turn.processingId === processingId) return failure(turn.cause)
+      if (turn._tag === "Failed") break
+    }
+    return yield* new ExecutionBusy({ executionId, processingId })
   })
 
   const getExecutionState = Effect.fn("TypeScriptWorkflowRuntime.getExecutionState")(function* (options: {
@@ -307,23 +529,48 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return yield* getExecutionState(options)
   })
 
-  return TypeScriptWorkflowRuntime.of({ startWorkflow, submitEvent, getExecutionState, waitForCompletion })
+  return TypeScriptWorkflowRuntime.of({
+    startWorkflow,
+    submitEvent,
+    enqueueEvent: (options) => Effect.map(enqueueEvents([options]), Array.headNonEmpty),
+    enqueueEvents,
+    processQueuedEvent,
+    getExecutionState,
+    waitForCompletion
+  })
 })
+
+/** Queued events settled in one turn of `processQueuedEvent`, and its turns: a longer queue is a worker's job. */
+const eventsPerTurn = 16
+const maxTurns = 1000
+
+const failure = (errorMessage: string): ProcessingResult => ({ success: false, errorMessage, actionsExecuted: [] })
+
+/** The result of an event that is settled or dead; undefined while it waits. */
+const resultOf = (standing: QueuedEvent.Standing): ProcessingResult | undefined => {
+  switch (standing._tag) {
+    case "Waiting":
+      return undefined
+    case "Applied": {
+      const { actionsExecuted, currentState, previousState } = standing
+      return { success: true, previousState, currentState, actionsExecuted }
+    }
+    case "Rejected": {
+      const { currentState, reason } = standing
+      return { ...failure(reason), previousState: currentState, currentState }
+    }
+    case "Dead":
+    case "Skipped":
+    case "Discarded":
+      return failure(standing.cause)
+  }
+}
+
+/** NUL stands in neither part. */
+const placeOf = ({ executionId, tenant }: { readonly tenant: string; readonly executionId: string }): string =>
+  `${tenant}\0${executionId}`
 
 /** Between attempts: at once first, then a little longer each time, spread so that rivals do not meet again. */
 const backOff = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.upTo({ times: maxAttempts - 1 }))
 
 const polling = Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("1 second")])
-
-/** Whether the event is what the request would append: an idempotency key stands for one request. */
-const isSameEvent = (event: WorkflowEvent, request: Workflow.Submission): boolean => {
-  const payload = Json.check(request.payload ?? null, Number.POSITIVE_INFINITY)
-  return (
-    event.event_name === request.event_name &&
-    event.event_type === (request.event_type ?? defaultEventType) &&
-    event.user_id === request.user_id &&
-    (request.to_state === undefined || event.to_state === request.to_state) &&
-    Result.isSuccess(payload) &&
-    Json.canonical(event.payload ?? null) === Json.canonical(payload.success)
-  )
-}

@@ -1,0 +1,39 @@
+/** What was last learned of executions: bounded, and what was not used for longest goes first. */
+import type { ExecutionRef } from "@refold/core"
+
+export class ExecutionCache<Value> {
+  readonly #capacity: number
+  /** In the order of use, by tenant and execution. */
+  readonly #values = new Map<string, Value>()
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get(ref: ExecutionRef): Value | undefined {
+    const key = keyOf(ref)
+    const value = this.#values.get(key)
+    if (value === undefined) return undefined
+    this.#values.delete(key)
+    this.#values.set(key, value)
+    return value
+  }
+
+  set(ref: ExecutionRef, value: Value): void {
+    const key = keyOf(ref)
+    this.#values.delete(key)
+    this.#values.set(key, value)
+    if (this.#values.size <= this.#capacity) return
+    for (const oldest of this.#values.keys()) {
+      this.#values.delete(oldest)
+      return
+    }
+  }
+
+  delete(ref: ExecutionRef): void {
+    this.#values.delete(keyOf(ref))
+  }
+}
+
+/** NUL stands in neither part. */
+const keyOf = ({ executionId, tenant }: ExecutionRef): string => `${tenant}\0${executionId}`

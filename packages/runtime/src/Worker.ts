@@ -1,0 +1,316 @@
+/** A worker: owns a share of the partitions and processes what is queued in them, until its scope closes. */
+import {
+  type Delivery,
+  EventStream,
+  type EventStreamError,
+  type EventStreamReader,
+  type ExecutionRef,
+  PartitionLeases,
+  type StoreError
+} from "@refold/core"
+import {
+  Array,
+  Cause,
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  Latch,
+  Layer,
+  Metric,
+  Queue,
+  Ref,
+  Schedule
+} from "effect"
+import { SecureRandom } from "effect/crypto"
+import { EventProcessor, type ExecutionTurn } from "./EventProcessor.ts"
+import * as Metrics from "./Metrics.ts"
+import { Sweeper } from "./Sweeper.ts"
+import { WorkList } from "./WorkList.ts"
+
+export interface WorkerOptions {
+  /** Unique among the workers alive; made up when absent. */
+  readonly workerId?: string
+  /** How long the partitions of a worker that is gone stay unattended at most, within two seconds. */
+  readonly leaseDuration?: Duration.Input
+  /** How long closing waits for the work under way; what is not done by then is done again by another worker. */
+  readonly drainTimeout?: Duration.Input
+}
+
+/** Executions in one commit. */
+const batchSize = 64
+
+/** Queued events in one commit, about: what a single event of another execution waits for at most, twice. */
+const eventsPerBatch = 256
+
+/** Commits under way at once: while one waits for the disk, the next is decided. */
+const processorCount = 2
+
+/** For giving the leases back, which otherwise expire. */
+const releaseTimeout = Duration.seconds(5)
+
+/** Wake-ups of one partition read at a time. */
+const readLimit = 256
+
+const readTimeout = Duration.seconds(1)
+const sweepInterval = Duration.seconds(2)
+
+/** Between two sweeps at least, however often one is called for. */
+const sweepPause = Duration.millis(100)
+const reportInterval = Duration.seconds(10)
+
+/** Acknowledgements waiting to be sent; of more, the wake-ups come again and find nothing to do. */
+const maxAcknowledgements = 10_000
+
+/** Retries waiting in this process; those of others are found by the sweep. */
+const maxDelayed = 1000
+
+export class Worker extends Context.Service<
+  Worker,
+  {
+    readonly workerId: string
+    /** Partitions it owns now. */
+    readonly partitions: Effect.Effect<ReadonlyArray<number>>
+  }
+>()("@refold/runtime/Worker") {
+  /**
+   * Works as long as the layer lives.
+   *
+   * **Details**
+   *
+   * Closing it drains: it reads no more, finishes what is under way (20 seconds by default), and gives its leases back.
+   * Without that, as after `kill -9`, others take over once its lease (10 seconds by default) has expired. A store or a
+   * stream that fails is waited for.
+   */
+  static readonly layer = (options: WorkerOptions = {}) =>
+    Layer.effect(
+      Worker,
+      Effect.suspend(() => make(options))
+    ).pipe(Layer.provide([Sweeper.layer, SecureRandom.layerWebCrypto]))
+}
+
+const make = Effect.fnUntraced(function* (options: WorkerOptions) {
+  const leases = yield* PartitionLeases
+  const processor = yield* EventProcessor
+  const stream = yield* EventStream
+  const sweeper = yield* Sweeper
+  const random = yield* SecureRandom.SecureRandom
+  const workerId = options.workerId ?? (yield* random.uuidV7())
+  const duration = Duration.fromInputUnsafe(options.leaseDuration ?? "10 seconds")
+  const drainTimeout = options.drainTimeout ?? "20 seconds"
+  // Whoever dies is noticed by the renewal of another.
+  const heartbeat = Duration.min(Duration.divideUnsafe(duration, 3), Duration.seconds(1))
+
+  const work = new WorkList()
+  const unacknowledged = new Map<string, Delivery>()
+  const acknowledgements = yield* Queue.dropping<Delivery>(maxAcknowledgements)
+  const hasWork = yield* Latch.make(false)
+  const mustSweep = yield* Latch.make(true)
+  const streamOutage = { isWarned: false }
+  const isDraining = yield* Ref.make(false)
+  let partitions: ReadonlyArray<number> = []
+  let ownedUntilMillis = 0
+  let delayedCount = 0
+
+  const add = (refs: ReadonlyArray<ExecutionRef>) =>
+    Effect.sync(() => {
+      for (const ref of refs) work.add(ref)
+      hasWork.openUnsafe()
+    })
+
+  const owned = Effect.map(Clock.currentTimeMillis, (now) => (now < ownedUntilMillis ? partitions : []))
+
+  const renew = Effect.gen(function* () {
+    const askedAt = yield* Clock.currentTimeMillis
+    const held = (yield* leases.renew({ workerId, duration })).map((lease) => lease.partition)
+    const before = new Set(yield* owned)
+    const after = new Set(held)
+    partitions = held
+    ownedUntilMillis = askedAt + Duration.toMillis(duration)
+    yield* Metric.update(Metrics.partitionsOwned, held.length)
+    const hasLost = [...before].some((partition) => !after.has(partition))
+    // What waits here may be another's by now. It looks into the queue itself, and the sweep finds again what is ours.
+    if (hasLost) {
+      work.clear()
+      yield* Queue.offerAll(acknowledgements, unacknowledged.values())
+      unacknowledged.clear()
+    }
+    if (hasLost || held.some((partition) => !before.has(partition))) mustSweep.openUnsafe()
+  })
+
+  const sweep = Effect.gen(function* () {
+    mustSweep.closeUnsafe()
+    yield* Effect.flatMap(Effect.flatMap(owned, sweeper.find), add)
+  })
+
+  /**
+   * Takes in what was read. Of several wake-ups of one execution the last is kept, as one turn answers them all; of those
+   * that the list has no room for none, as the queue itself is looked into when it has.
+   */
+  const receive = Effect.fnUntraced(function* (reader: EventStreamReader) {
+    const { deliveries, hasGap } = yield* reader.read({
+      partitions: yield* owned,
+      limit: readLimit,
+      timeout: readTimeout
+    })
+    streamOutage.isWarned = false
+    if (hasGap) mustSweep.openUnsafe()
+    const answered = deliveries.flatMap((delivery) => {
+      if (!work.add(delivery)) return [delivery]
+      const key = keyOf(delivery)
+      const earlier = unacknowledged.get(key)
+      unacknowledged.set(key, delivery)
+      return earlier === undefined ? [] : [earlier]
+    })
+    hasWork.openUnsafe()
+    yield* Queue.offerAll(acknowledgements, answered)
+  })
+
+  const reading = Effect.scoped(
+    Effect.gen(function* () {
+      const reader = yield* stream.reader
+      const acknowledging = Effect.flatMap(Queue.takeAll(acknowledgements), reader.acknowledge)
+      yield* Effect.forkScoped(
+        Effect.forever(
+          // What is not acknowledged comes again, and finds nothing to do.
+          Effect.catchTag(acknowledging, "EventStreamError", () => Effect.void)
+        )
+      )
+      return yield* Effect.forever(receive(reader))
+    })
+  )
+
+  const after = Effect.fnUntraced(function* (ref: ExecutionRef, turn: ExecutionTurn["turn"] | undefined) {
+    work.done(ref)
+    const delivery = unacknowledged.get(keyOf(ref))
+    if (delivery !== undefined) {
+      unacknowledged.delete(keyOf(ref))
+      yield* Queue.offer(acknowledgements, delivery)
+    }
+    if (turn === undefined) return
+    switch (turn._tag) {
+      case "Settled":
+        if (turn.hasMore) work.add(ref)
+        return
+      case "Left":
+        return yield* sweeper.passOver(turn.workflow)
+      case "Failed": {
+        if (turn.retryAfter === undefined || delayedCount >= maxDelayed) return
+        delayedCount++
+        yield* Effect.forkIn(
+          Effect.andThen(Effect.sleep(turn.retryAfter), add([ref])).pipe(
+            Effect.ensuring(
+              Effect.sync(() => {
+                delayedCount--
+              })
+            )
+          ),
+          scope
+        )
+      }
+    }
+  })
+
+  /** A defect is of one execution: the others have their turns without it, and it is left to the next sweep. */
+  const turnsOf = (
+    executions: Array.NonEmptyReadonlyArray<ExecutionRef>
+  ): Effect.Effect<ReadonlyArray<ExecutionTurn>, StoreError> =>
+    processor.process({ executions, limit: Math.ceil(eventsPerBatch / executions.length) }).pipe(
+      Effect.catchDefect((defect) =>
+        executions.length > 1
+          ? Effect.map(
+              Effect.forEach(executions, (ref) => turnsOf([ref])),
+              Array.flatten
+            )
+          : Effect.logError("An execution cannot be worked on", Cause.die(defect)).pipe(
+              Effect.annotateLogs({ ...executions[0] }),
+              Effect.as([])
+            )
+      )
+    )
+
+  const processBatch = Effect.fnUntraced(function* (refs: Array.NonEmptyReadonlyArray<ExecutionRef>) {
+    const turns = yield* turnsOf(refs)
+    const turnOf = new Map(turns.map((each) => [keyOf(each), each.turn]))
+    yield* Effect.forEach(refs, (ref) => after(ref, turnOf.get(keyOf(ref))), { discard: true })
+    if (work.takeForgotten()) mustSweep.openUnsafe()
+    hasWork.openUnsafe()
+  })
+
+  const processing = Effect.gen(function* () {
+    while (!(yield* Ref.get(isDraining))) {
+      const refs = work.take(batchSize)
+      if (Array.isReadonlyArrayNonEmpty(refs)) yield* waitingFor("process queued events", processBatch(refs))
+      else {
+        hasWork.closeUnsafe()
+        yield* hasWork.await
+      }
+    }
+  })
+
+  const scope = yield* Effect.scope
+  yield* Effect.addFinalizer(() =>
+    leases.release(workerId).pipe(
+      Effect.timeoutOrElse({ duration: releaseTimeout, orElse: () => Effect.fail({ message: "no answer" }) }),
+      Effect.catch((error) => Effect.logWarning(`The leases were not given back and will expire: ${error.message}`))
+    )
+  )
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.andThen(waitingFor("renew its leases", renew), Effect.sleep(heartbeat)))
+  )
+  const processors = yield* Effect.forEach(Array.range(1, processorCount), () => Effect.forkDetach(processing))
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      yield* Ref.set(isDraining, true)
+      hasWork.openUnsafe()
+      yield* Effect.timeoutOption(Fiber.awaitAll(processors), drainTimeout)
+      yield* Fiber.interruptAll(processors)
+    })
+  )
+  yield* Effect.forkScoped(waitingFor("read wake-ups", reading, streamOutage))
+  yield* Effect.forkScoped(
+    Effect.forever(
+      Effect.timeoutOption(mustSweep.await, sweepInterval).pipe(
+        Effect.andThen(waitingFor("look for work", sweep)),
+        Effect.andThen(Effect.sleep(sweepPause))
+      )
+    )
+  )
+  yield* Effect.forkScoped(
+    Effect.forever(
+      Effect.andThen(Effect.sleep(reportInterval), waitingFor("measure its lag", Effect.flatMap(owned, sweeper.report)))
+    )
+  )
+
+  return Worker.of({ workerId, partitions: owned })
+
+  /**
+   * Tries until it works: whatever fails here is mended by waiting or by an operator. Warns once an outage. A defect is
+   * treated alike, since a worker that holds partitions must not stand still unnoticed.
+   */
+  function waitingFor<A>(
+    what: string,
+    effect: Effect.Effect<A, StoreError | EventStreamError>,
+    outage: { isWarned: boolean } = { isWarned: false }
+  ) {
+    return effect.pipe(
+      Effect.catchDefect((defect) => Effect.fail({ message: String(defect) })),
+      Effect.tapError((error) => {
+        if (outage.isWarned) return Effect.void
+        outage.isWarned = true
+        return Effect.logWarning(`Worker ${workerId} waits to ${what}: ${error.message}`)
+      }),
+      Effect.retry(backOff),
+      Effect.tap(() =>
+        Effect.sync(() => {
+          outage.isWarned = false
+        })
+      )
+    )
+  }
+})
+
+const backOff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(Schedule.jittered)
+
+const keyOf = ({ executionId, tenant }: ExecutionRef): string => `${tenant}\0${executionId}`

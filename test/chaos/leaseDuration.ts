@@ -1,0 +1,2 @@
+/** Short, so that a run sees many of them expire. */
+export const leaseDuration = "4 seconds"

@@ -1,0 +1,29 @@
+/** One worker of the chaos run, as a process of its own: it is killed, frozen and cut off. */
+import { RedisEventStream } from "@refold/adapters/redis"
+import { PostgresStore } from "@refold/adapters/postgres"
+import { TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing, Workflows } from "@refold/runtime"
+import { NodeRuntime } from "@effect/platform-node"
+import { Cause, Config, Effect, Exit, Layer } from "effect"
+import { Counting } from "./Counting.ts"
+import { leaseDuration } from "./leaseDuration.ts"
+
+const Live = Layer.unwrap(
+  Effect.gen(function* () {
+    const databaseUrl = yield* Config.Redacted("DATABASE_URL")
+    return Worker.layer({ leaseDuration, drainTimeout: "5 seconds" }).pipe(
+      Layer.provide(TypeScriptWorkflowRuntime.layer),
+      Layer.provide(WorkflowEventSourcing.layer),
+      Layer.provide(Workflows.layer(Counting)),
+      Layer.provide(PostgresStore.layer),
+      Layer.provide(PostgresStore.layerClient({ url: databaseUrl })),
+      Layer.provide(RedisEventStream.layerConfig())
+    )
+  })
+)
+
+const Told = Layer.effectDiscard(Effect.sync(() => process.send?.("ready"))).pipe(Layer.provide(Live))
+
+// Told to end, it has drained when the layer is closed.
+NodeRuntime.runMain(Layer.launch(Told), {
+  teardown: (exit, onExit) => onExit(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+})
