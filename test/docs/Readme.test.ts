@@ -38,7 +38,7 @@ const anchorsOf = (text: string): ReadonlyArray<string> =>
 
 /** What Node prints that runs a file; fails as it does. `vitest.config.ts` sees to it that it runs sources. */
 const run = async (path: string, ...args: ReadonlyArray<string>): Promise<string> => {
-  const { DATABASE_URL: _, ...env } = process.env
+  const { DATABASE_URL: _, REDIS_URL: __, ...env } = process.env
   return (await promisify(execFile)(process.execPath, [join(root, path), ...args], { cwd: root, env })).stdout
 }
 
@@ -73,7 +73,10 @@ describe("The README's commands", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it("run one after the other, and find nothing wrong", slow, async () => {
-    const lines = blocksOf(readme).flatMap(({ text }) => [...text.matchAll(/^npx refold (.*)$/gm)])
+    // Those with a worker want servers, and have a test of their own.
+    const lines = blocksOf(readme)
+      .filter(({ text }) => !text.includes("refold worker"))
+      .flatMap(({ text }) => [...text.matchAll(/^npx refold (.*)$/gm)])
     let output = ""
     for (const [, line = ""] of lines) {
       const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare = ""]) => quoted ?? bare)
@@ -84,12 +87,19 @@ describe("The README's commands", () => {
   })
 })
 
+/** What shows that an example came to its end, and to the right one. */
+const ends = {
+  "01": /position 7 +Paid/,
+  "02": /12 executions +43 events +0 findings/,
+  "03": /events queued +(\d+)\n +events in the log +\1\n +lost +0\n +doubled +0\n +out of order +0\n +gaps in positions +0\n/
+}
+
 describe("Examples", () => {
-  it.each(["01", "02"])("%s runs to its end", slow, async (number) => {
+  it.each(Object.entries(ends))("%s runs to its end", slow, async (number, end) => {
     const output = await run("examples/run.ts", number)
 
     assert.isAtMost(output.split("\n").length, 60)
-    assert.match(output, number === "01" ? /position 7 +Paid/ : /12 executions +43 events +0 findings/)
+    assert.match(output, end)
   })
 
   it.each([{ args: [] }, { args: ["99"] }])(

@@ -349,6 +349,17 @@ describe("enqueueEvent with an idempotency key", () => {
       }).pipe(Effect.provide(memory()))
     )
 
+    it.effect("that had completed the execution: it is queued still, and settled at the position of the first", () =>
+      Effect.gen(function* () {
+        yield* orderOf(0)
+        yield* submit(cancel, keyed)
+        yield* enqueue(cancel, keyed)
+        yield* processAll()
+        assert.deepInclude((yield* entriesOf())[0]?.standing, { _tag: "Applied", position: 2 })
+        assert.strictEqual((yield* eventsOf()).length, 2)
+      }).pipe(Effect.provide(memory()))
+    )
+
     it.effect("that completed the execution: the queued one is settled at its position, not refused", () =>
       Effect.gen(function* () {
         yield* orderOf(0)

@@ -18,7 +18,7 @@ import {
   Array,
   Cause,
   Context,
-  Duration,
+  type Duration,
   Effect,
   Exit,
   Layer,

@@ -161,7 +161,8 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
       const key = keyOf(delivery)
       const earlier = unacknowledged.get(key)
       unacknowledged.set(key, delivery)
-      return earlier === undefined ? [] : [earlier]
+      // One that comes again, since it has not been acknowledged for a while, is the same.
+      return earlier === undefined || earlier.deliveryId === delivery.deliveryId ? [] : [earlier]
     })
     hasWork.openUnsafe()
     yield* Queue.offerAll(acknowledgements, answered)

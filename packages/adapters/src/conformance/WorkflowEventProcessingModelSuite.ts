@@ -72,9 +72,9 @@ export const processingModelSuite: ReadonlyArray<
       const complete = { ...at, executionId: "complete" }
       const absent = { ...at, executionId: "absent" }
       yield* accepted(moves(complete, 0, ["open"]))
-      const keyed = { ...asking(complete, "early"), idempotencyKey: "key" }
-      const [early] = yield* enqueued(keyed)
-      yield* accepted({ ...moves(complete, 1, ["done"]), isComplete: true })
+      const keyedEvent = { ...asking(complete, "early"), idempotencyKey: "key" }
+      const [early] = yield* enqueued(keyedEvent)
+      yield* accepted({ ...keyed(moves(complete, 1, ["done"]), "last"), isComplete: true })
       yield* equal("of one not there", yield* notQueued(asking(at, "a"), asking(absent, "a")), {
         executionId: "absent",
         finalState: undefined
@@ -84,7 +84,9 @@ export const processingModelSuite: ReadonlyArray<
         finalState: "done"
       })
       yield* equal("the queue of the other", yield* queueOf(at), [])
-      yield* equal("a key known before it was complete", yield* enqueued(keyed), [early])
+      yield* equal("a key known before it was complete", yield* enqueued(keyedEvent), [early])
+      const [again] = yield* enqueued({ ...asking(complete, "again"), idempotencyKey: "last" })
+      yield* equal("a key that the log knows", again.queuePosition, 2)
     })
   },
   {

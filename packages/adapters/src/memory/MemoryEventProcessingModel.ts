@@ -52,14 +52,14 @@ export const layer = Layer.effect(
         attemptCount: 0,
         standing: { _tag: "Waiting" }
       }
-      queue.push({ entry, dueAt: queuedAt, isLeft: false })
+      queue.push({ entry, dueAt: undefined, isLeft: false })
       return entry
     }
 
     /** The next event of an execution, where it is waiting and due. */
     const headOf = (execution: Execution, at: Instant.Instant): QueuedItem | undefined => {
       const head = execution.queue[execution.settledCount]
-      return head !== undefined && head.entry.standing._tag === "Waiting" && head.dueAt <= at ? head : undefined
+      return head !== undefined && head.entry.standing._tag === "Waiting" && (head.dueAt ?? at) <= at ? head : undefined
     }
 
     const claimOne = (
@@ -109,9 +109,10 @@ export const layer = Layer.effect(
         }
         for (const { executionId, tenant, ...event } of firsts) {
           if (entryOfKey({ executionId, tenant, ...event }) !== undefined) continue
-          const header = findExecution({ tenant, executionId })?.header
-          if (header === undefined) return yield* new QueuedEvent.QueueClosed({ tenant, executionId })
-          if (header.isComplete) {
+          const execution = findExecution({ tenant, executionId })
+          if (execution === undefined) return yield* new QueuedEvent.QueueClosed({ tenant, executionId })
+          const { header, idempotencyKeys } = execution
+          if (header.isComplete && !idempotencyKeys.has(event.idempotencyKey ?? "")) {
             return yield* new QueuedEvent.QueueClosed({ tenant, executionId, finalState: header.currentState })
           }
         }
@@ -196,7 +197,7 @@ export const layer = Layer.effect(
           )
         ),
       redrive: (key) =>
-        Effect.map(now, (at) => {
+        Effect.sync(() => {
           const found = locate(key)
           const tag = found?.entry.standing._tag
           if (found === undefined || (tag !== "Dead" && tag !== "Skipped")) return Option.none()
@@ -209,10 +210,10 @@ export const layer = Layer.effect(
             queuePosition: tag === "Dead" ? entry.queuePosition : execution.queue.length + 1
           }
           if (tag === "Dead") {
-            execution.queue[place] = { entry: again, dueAt: at, isLeft: false }
+            execution.queue[place] = { entry: again, dueAt: undefined, isLeft: false }
           } else {
             execution.queue[place] = undefined
-            execution.queue.push({ entry: again, dueAt: at, isLeft: false })
+            execution.queue.push({ entry: again, dueAt: undefined, isLeft: false })
           }
           return Option.some(again)
         }),

@@ -18,8 +18,8 @@ export interface Execution {
 /** An entry of a queue, and what only the store looks at. */
 export interface QueuedItem {
   readonly entry: QueuedEvent.QueueEntry
-  /** Not to be claimed before. */
-  readonly dueAt: Instant.Instant
+  /** Not to be claimed before, where an attempt failed. */
+  readonly dueAt: Instant.Instant | undefined
   readonly isLeft: boolean
 }
 

@@ -92,7 +92,7 @@ export const layer = (options: SchemaOptions) =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const partitionCount = yield* checkSchema(options)
-      const { executions, queue, queueLengths } = tables(sql, options)
+      const { events: log, executions, queue, queueLengths } = tables(sql, options)
       const columns = (alias: string) => sql.literal(queueColumns.map((column) => `${alias}.${column}`).join(", "))
 
       const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<
@@ -125,7 +125,11 @@ export const layer = (options: SchemaOptions) =>
               select is_complete, current_state from ${executions}
                where tenant = i.tenant and execution_id = i.execution_id limit 1
             ) e on true
-           where e.is_complete is not false and i.place not in (select place from known)
+            left join lateral (
+              select true as is_known from ${log}
+               where tenant = i.tenant and execution_id = i.execution_id and idempotency_key = i.idempotency_key limit 1
+            ) l on true
+           where e.is_complete is not false and l.is_known is null and i.place not in (select place from known)
         ), fresh as (
           select *, row_number() over of_execution as nth, count(*) over (partition by tenant, execution_id) as event_count
             from input

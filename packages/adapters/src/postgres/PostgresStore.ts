@@ -40,7 +40,12 @@ export const layer = layerWith({})
 export const layerClient = (options: { readonly url: Redacted.Redacted; readonly maxConnections?: number }) =>
   PgClient.layerFrom(
     Effect.mapError(
-      PgClient.make({ applicationName: "refold", ...options }),
+      PgClient.make({
+        applicationName: "refold",
+        // Our statements take arrays, of which a plan made anew would know the lengths: that costs more than it gains.
+        startupParameters: { plan_cache_mode: "force_generic_plan" },
+        ...options
+      }),
       toStoreError("Connecting to the database")
     )
   )

@@ -55,7 +55,7 @@ export class WorkflowEventProcessingModel extends Context.Service<
      *
      * **Details**
      *
-     * The executions must exist and not be complete. A key that the execution's queue knows adds nothing and gives the entry it led to, however
+     * The executions must exist and not be complete, unless the key is one that their log knows. A key that the execution's queue knows adds nothing and gives the entry it led to, however
      * that stands. Of one execution, events enqueued by another writer that has not yet committed are awaited, so that the
      * order of places is the order in which they become visible. Part of the caller's transaction, where the caller has
      * one on the same client.
