@@ -1,5 +1,5 @@
 import { NodeRuntime } from "@effect/platform-node"
-import { MemoryStore } from "@refold/adapters/memory"
+import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
 import { Workflow } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Console, Effect, Layer, Schema } from "effect"
@@ -35,7 +35,8 @@ const program = Effect.gen(function* () {
 const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Loan)),
-  Layer.provide(MemoryStore.layer)
+  Layer.provide(MemoryStore.layer),
+  Layer.provide(MemoryEventStream.layer)
 )
 
 NodeRuntime.runMain(Effect.provide(program, Live))

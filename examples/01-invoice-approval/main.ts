@@ -1,5 +1,6 @@
 /** An invoice that needs two approvals, on the embedded database: submit, refuse, replay, and look into the past. */
 import { NodeRuntime } from "@effect/platform-node"
+import { MemoryEventStream } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { ExecutionState, type Instant, Workflow, type WorkflowEvent, WorkflowEventModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
@@ -114,7 +115,8 @@ const euros = (cents: number): string =>
 const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Invoice)),
-  Layer.provideMerge(PgliteStore.layer())
+  Layer.provideMerge(PgliteStore.layer()),
+  Layer.provide(MemoryEventStream.layer)
 )
 
 NodeRuntime.runMain(tour.pipe(Effect.provide(Live)))

@@ -1,4 +1,4 @@
-import { MemoryStore } from "@refold/adapters/memory"
+import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
 import { Workflow, WorkflowExecutionModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Console, Effect, Layer, Stream } from "effect"
@@ -33,7 +33,8 @@ const Sourcing = WorkflowEventSourcing.layerWith({
 const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(Sourcing),
   Layer.provide(Workflows.layerOpen()),
-  Layer.provideMerge(MemoryStore.layer)
+  Layer.provideMerge(MemoryStore.layer),
+  Layer.provide(MemoryEventStream.layer)
 )
 
 await Effect.runPromise(Effect.andThen(writeNote, lookBack).pipe(Effect.provide(Live)))

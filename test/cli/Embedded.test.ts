@@ -54,9 +54,9 @@ describe("refold, embedded", () => {
       help.stdout
         .split("SUBCOMMANDS")[1]
         ?.split("EXAMPLES")[0]
-        ?.match(/^ {2}\w+/gm)
+        ?.match(/^ {2}[\w-]+/gm)
         ?.map((name) => name.trim()) ?? []
-    expect(commands).toHaveLength(10)
+    expect(commands).toHaveLength(14)
     const pages = await Promise.all(commands.map((command) => refold(directory, [command, "--help"])))
     for (const page of pages) {
       expect(page.code).toBe(0)
@@ -70,7 +70,11 @@ describe("refold, embedded", () => {
       [["replay", "L-1"], "tenant"],
       [["nonsense"], "nonsense"],
       [["replay", "L-1", "--tenant", "library", "--to", "third"], "--to"],
-      [["start", "--tenant", "t", "--workflow", "w", "--execution", "e", "--data", "{"], "--data"]
+      [["start", "--tenant", "t", "--workflow", "w", "--execution", "e", "--data", "{"], "--data"],
+      [["enqueue", "--tenant", "t"], "Give --tenant, --execution and --event"],
+      [["enqueue", "--jsonl", "events.jsonl", "--execution", "e"], "leave out --execution"],
+      [["worker", "--redis", "localhost:6379"], "redis://localhost:6379"],
+      [["dead-letters", "redrive", "id", "--tenant", "t"], "--execution"]
     ]
     const outcomes = await Promise.all(
       wrong.map(async ([args, word]) => ({ word, ...(await refold(directory, args)) }))

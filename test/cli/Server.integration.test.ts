@@ -1,34 +1,22 @@
 /** The command line on a real PostgreSQL server. */
-import { PgClient } from "@effect/sql-pg"
-import { Effect, Redacted } from "effect"
-import { SqlClient } from "effect/sql"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { createDatabase, dropDatabase } from "./database.ts"
 import { complaint, refold } from "./refold.ts"
 
 const database = `refold_cli_${process.pid}`
 let directory: string
 let url: string
 
-const onServer = (statement: string) =>
-  Effect.runPromise(
-    Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(statement)).pipe(
-      Effect.provide(PgClient.layer({ url: Redacted.make(inject("databaseUrl")) }))
-    )
-  )
-
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "refold-cli-server-"))
-  await onServer(`create database ${database}`)
-  const own = new URL(inject("databaseUrl"))
-  own.pathname = `/${database}`
-  url = own.href
+  url = await createDatabase(database)
 })
 
 afterAll(async () => {
-  await onServer(`drop database ${database} with (force)`)
+  await dropDatabase(database)
   await rm(directory, { recursive: true })
 })
 
@@ -39,7 +27,7 @@ describe("refold, on a server", () => {
     expect(complaint(early)).toContain("run `refold migrate`")
 
     const migrated = await refold(directory, ["migrate"], { DATABASE_URL: url })
-    expect([migrated.code, migrated.stdout]).toEqual([0, "Applied 0001_initial\n"])
+    expect([migrated.code, migrated.stdout]).toEqual([0, "Applied 0001_initial, 0002_processing\n"])
     const again = await refold(directory, ["migrate"], { DATABASE_URL: url })
     expect(again.stdout).toBe("The schema is up to date\n")
 

@@ -15,21 +15,24 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** The outcome of a command run in a directory. `DATABASE_URL` is not inherited. */
+/** The outcome of a command run in a directory. `DATABASE_URL` and `REDIS_URL` are not inherited. */
 export const refold = (
   directory: string,
   args: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>> = {},
   /** Sees standard error as it comes, and may kill the process. */
-  watch: (child: ChildProcess, stderr: string) => void = () => {}
+  watch: (child: ChildProcess, stderr: string) => void = () => {},
+  stdin: string | Uint8Array = ""
 ): Promise<Outcome> =>
   new Promise((resolve, reject) => {
-    const { DATABASE_URL: _, ...inherited } = process.env
+    const { DATABASE_URL: _, REDIS_URL: __, ...inherited } = process.env
     const child = spawn(process.execPath, ["--conditions=@refold/source", main, ...args], {
       cwd: directory,
       env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: ["pipe", "pipe", "pipe"]
     })
+    // A command that stops reading closes the pipe.
+    child.stdin.on("error", () => {}).end(stdin)
     let stdout = ""
     let stderr = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

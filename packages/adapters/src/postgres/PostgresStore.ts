@@ -42,8 +42,9 @@ export const layerClient = (options: { readonly url: Redacted.Redacted; readonly
     Effect.mapError(
       PgClient.make({
         applicationName: "refold",
-        // Our statements take arrays, of which a plan made anew would know the lengths: that costs more than it gains.
-        startupParameters: { plan_cache_mode: "force_generic_plan" },
+        // Our statements take arrays, of which a plan made anew would know the lengths: that costs more than it gains. And
+        // none runs for long enough to be worth compiling, though a plan for arrays of any length looks like it.
+        startupParameters: { plan_cache_mode: "force_generic_plan", jit: "off" },
         ...options
       }),
       toStoreError("Connecting to the database")

@@ -47,13 +47,9 @@ export const submit = Command.make(
   {
     tenant: Flags.tenant,
     execution: Flags.execution,
-    event: Flag.String("event").pipe(Flag.withMetavar("NAME"), Flag.withDescription("Name of the event")),
-    to: Flag.String("to").pipe(
-      Flag.withMetavar("STATE"),
-      Flag.withDescription("State to go to; without it the execution stays in its state"),
-      Flag.optional
-    ),
-    payload: Flags.jsonObject("payload", "What the event brings, as a JSON object; merged into the data"),
+    event: Flags.event,
+    to: Flags.toState,
+    payload: Flags.payload,
     user: Flags.user,
     idempotencyKey: Flags.idempotencyKey,
     json: Flags.json

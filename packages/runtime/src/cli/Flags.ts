@@ -1,5 +1,5 @@
 /** Flags and arguments that several commands take. */
-import { Schema } from "effect"
+import { Config, Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 
 export const tenant = Flag.String("tenant").pipe(
@@ -14,6 +14,14 @@ export const executionArgument = Argument.String("execution").pipe(Argument.with
 export const execution = Flag.String("execution").pipe(
   Flag.withMetavar("E"),
   Flag.withDescription("Id of the execution")
+)
+
+export const event = Flag.String("event").pipe(Flag.withMetavar("NAME"), Flag.withDescription("Name of the event"))
+
+export const toState = Flag.String("to").pipe(
+  Flag.withMetavar("STATE"),
+  Flag.withDescription("State to go to; without it the execution stays in its state"),
+  Flag.optional
 )
 
 export const workflow = Flag.String("workflow").pipe(
@@ -50,3 +58,17 @@ export const jsonObject = (name: string, description: string) =>
     Flag.withSchema(JsonObjectText),
     Flag.optional
   )
+
+export const payload = jsonObject("payload", "What the event brings, as a JSON object; merged into the data")
+
+/** Not a global flag: most commands wake nobody, and must not fail for want of a Redis. */
+export const redis = Flag.Redacted("redis").pipe(
+  Flag.withMetavar("URL"),
+  Flag.withDescription("Redis that wakes the workers, as redis://user:password@host:port (or REDIS_URL)"),
+  Flag.withFallbackConfig(Config.Redacted("REDIS_URL")),
+  Flag.filter(
+    (url) => /^rediss?:\/\//.test(Redacted.value(url)),
+    () => "an address such as redis://localhost:6379, here or in REDIS_URL"
+  ),
+  Flag.optional
+)

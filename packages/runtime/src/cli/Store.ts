@@ -1,7 +1,10 @@
-/** Which store the command line works on: the server named by `--database` or `DATABASE_URL`, else the embedded one. */
+/** Which store and which stream the command line works on: those of the servers that are named, else embedded ones. */
+import { MemoryEventStream } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
-import { PostgresStore } from "@refold/adapters/postgres"
-import { Config, Effect, Layer, Option } from "effect"
+import { PostgresEventStream, PostgresStore } from "@refold/adapters/postgres"
+import { RedisEventStream } from "@refold/adapters/redis"
+import type { EventStream } from "@refold/core"
+import { Config, Effect, Layer, Option, type Redacted } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"
 import { TypeScriptWorkflowRuntime } from "../TypeScriptWorkflowRuntime.ts"
 import { WorkflowEventSourcing } from "../WorkflowEventSourcing.ts"
@@ -39,11 +42,38 @@ export const layerClient = Layer.unwrap(
 /** The ports. The embedded database is this command's own, so its schema is kept up to date; a server's is not touched. */
 const layerPorts = Layer.unwrap(
   Effect.map(Database, (database) => (Option.isNone(database) ? PostgresStore.layerMigrated() : PostgresStore.layer))
-).pipe(Layer.provide(layerClient))
+)
 
 /** The services that commands work with. Every workflow name is known, as an open workflow. */
-export const layer = TypeScriptWorkflowRuntime.layer.pipe(
-  Layer.provideMerge(WorkflowEventSourcing.layer),
-  Layer.provideMerge(Workflows.layerOpen()),
-  Layer.provideMerge(layerPorts)
-)
+const servicesOver = <E, R>(layerStream: Layer.Layer<EventStream, E, R>) =>
+  TypeScriptWorkflowRuntime.layer.pipe(
+    Layer.provideMerge(WorkflowEventSourcing.layer),
+    Layer.provideMerge(Workflows.layerOpen()),
+    Layer.provideMerge(Layer.merge(layerPorts, layerStream)),
+    Layer.provide(layerClient)
+  )
+
+/** For commands that queue nothing: nobody needs to be woken, so no stream's server can fail them. */
+export const layer = servicesOver(MemoryEventStream.layer)
+
+/** What wakes the workers. */
+export type StreamKind = "Redis" | "PostgreSQL notifications" | "in process"
+
+export const streamKind = (
+  redis: Option.Option<unknown>
+): Effect.Effect<StreamKind, never, typeof Database.Identifier> =>
+  Effect.map(Database, (database) => {
+    if (Option.isSome(redis)) return "Redis"
+    return Option.isSome(database) ? "PostgreSQL notifications" : "in process"
+  })
+
+/** For commands that queue events and for workers: with the stream that wakes workers. */
+export const layerWaking = (redis: Option.Option<Redacted.Redacted>) =>
+  servicesOver(
+    Layer.unwrap(
+      Effect.map(Database, (database) => {
+        if (Option.isSome(redis)) return RedisEventStream.layer({ url: redis.value })
+        return Option.isSome(database) ? PostgresEventStream.layer : MemoryEventStream.layer
+      })
+    )
+  )

@@ -1,11 +1,12 @@
 /** The program `refold`: exit 0 done, 1 a failure with one sentence, 2 wrong usage. */
 // By path: the index of this package loads an HTTP stack that no command needs.
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Exit, Logger, Option, Predicate, Stdio } from "effect"
+import { Cause, Effect, Logger, Option, Predicate, Stdio } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
 import * as ExecutionCommands from "./ExecutionCommands.ts"
 import * as Output from "./Output.ts"
+import * as QueueCommands from "./QueueCommands.ts"
+import * as Signals from "./Signals.ts"
 import * as Store from "./Store.ts"
 import * as StoreCommands from "./StoreCommands.ts"
 import { version } from "./Version.ts"
@@ -30,12 +31,16 @@ const refold = Command.make("refold").pipe(
     StoreCommands.importLog,
     ExecutionCommands.start,
     ExecutionCommands.submit,
+    QueueCommands.enqueue,
+    QueueCommands.worker,
     ExecutionCommands.replay,
     ExecutionCommands.history,
     ExecutionCommands.executions,
     ExecutionCommands.snapshot,
     StoreCommands.exportLog,
     StoreCommands.verify,
+    QueueCommands.deadLetters,
+    QueueCommands.lag,
     StoreCommands.migrate
   ]),
   Command.withGlobalFlags([Store.Database, Store.DataDirectory])
@@ -47,7 +52,7 @@ const report = (cause: Cause.Cause<unknown>) =>
     const failure = Option.getOrUndefined(Cause.findErrorOption(cause))
     if (isShowHelp(failure)) return failure.errors.length === 0 ? 0 : 2
     if (isClosedPipe(failure)) return 0
-    if (Cause.hasInterruptsOnly(cause)) return 130
+    if (Cause.hasInterruptsOnly(cause)) return yield* Effect.interrupt
     const text =
       failure instanceof Error
         ? `refold: ${Output.printable(failure.message)}`
@@ -77,12 +82,10 @@ const layerPresenter = CliOutput.layerPresenter({
       : CliOutput.defaultPresenter.present(event)
 })
 
-Effect.flatMap(Stdio.Stdio, (stdio) => Effect.flatMap(stdio.args, Command.runWith(refold, { version }))).pipe(
-  Effect.as(0),
-  Effect.catchCause(report),
-  Effect.provide([NodeServices.layer, layerPresenter, Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])]),
-  NodeRuntime.runMain({
-    disableErrorReporting: true,
-    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : 130)
-  })
+Signals.runMain(
+  Effect.flatMap(Stdio.Stdio, (stdio) => Effect.flatMap(stdio.args, Command.runWith(refold, { version }))).pipe(
+    Effect.as(0),
+    Effect.catchCause(report),
+    Effect.provide([NodeServices.layer, layerPresenter, Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])])
+  )
 )

@@ -1,0 +1,7 @@
+# The command line, for compose.yaml.
+FROM node:24-slim
+WORKDIR /refold
+COPY . .
+RUN npm ci
+USER node
+ENTRYPOINT ["node", "packages/runtime/bin/refold.js"]
