@@ -50,7 +50,7 @@ layer(store, { excludeTestServices: true })("append-only, as the owner of the ta
 })
 
 layer(store, { excludeTestServices: true })("keys and indexes", (it) => {
-  it.effect("begin with tenant, but for the feed's and those of tables that know no tenant", () =>
+  it.effect("begin with tenant, but for what runs across tenants and tables that know none", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const indexes = yield* sql<{ name: string; columns: ReadonlyArray<string> }>`
@@ -69,6 +69,7 @@ layer(store, { excludeTestServices: true })("keys and indexes", (it) => {
           "leases_pkey (partition)",
           "migrations_pkey (migration_id)",
           "partitions_pkey (partition)",
+          "queue_by_processing_id ((((tenant || ' '::text) || processing_id)))",
           "queue_left (partition, tenant, execution_id)",
           "queue_waiting (partition, tenant, execution_id, queue_position)",
           "workers_pkey (worker_id)"

@@ -6,7 +6,7 @@
  */
 import { type Array, Result, Schema } from "effect"
 import { Identifier } from "./Identifier.ts"
-import { Instant } from "./Instant.ts"
+import type { Instant } from "./Instant.ts"
 import * as Json from "./Json.ts"
 import { sha256 } from "./Sha256.ts"
 import type { Submission } from "./Workflow.ts"

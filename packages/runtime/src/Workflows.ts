@@ -1,6 +1,6 @@
 /** The registry of definitions that this process can run. */
 import { Workflow } from "@refold/core"
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 
 /** No definition of that name and version is registered here; `version` is absent when any would have done. */
 export class WorkflowNotFound extends Schema.TaggedError<WorkflowNotFound>()("WorkflowNotFound", {
@@ -23,27 +23,44 @@ export class Workflows extends Context.Service<
   /** A registry of these definitions; several versions of one name stand side by side. */
   static readonly layer = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
     Layer.succeed(Workflows, {
-      get: (name, version) => find(definitions, name, version)
+      get: (name, version) =>
+        Effect.suspend(() => {
+          const found = find(definitions, name, version)
+          return found === undefined ? notFound(name, version) : Effect.succeed(found)
+        })
     })
 
   /** Knows every name, as an open workflow, beside the definitions given. */
   static readonly layerOpen = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
-    Layer.succeed(Workflows, {
-      get: (name, version) =>
-        Effect.catchTag(find(definitions, name, version), "WorkflowNotFound", (error) =>
-          version === undefined || version === Workflow.openVersion
-            ? Effect.succeed(Workflow.open(name))
-            : Effect.fail(error)
-        )
+    Layer.sync(Workflows, () => {
+      const opened = new Map<string, Workflow.Workflow>()
+      const open = (name: string) => {
+        const known = opened.get(name)
+        if (known !== undefined) return known
+        const made = Workflow.open(name)
+        if (opened.size < maxOpened) opened.set(name, made)
+        return made
+      }
+      return {
+        get: (name, version) =>
+          Effect.suspend(() => {
+            const found = find(definitions, name, version)
+            if (found !== undefined) return Effect.succeed(found)
+            return version === undefined || version === Workflow.openVersion
+              ? Effect.succeed(open(name))
+              : notFound(name, version)
+          })
+      }
     })
 }
 
-const find = (definitions: ReadonlyArray<Workflow.Workflow>, name: string, version: number | undefined) => {
-  const candidates = definitions
+/** Open workflows kept; others are made each time. */
+const maxOpened = 1000
+
+const find = (definitions: ReadonlyArray<Workflow.Workflow>, name: string, version: number | undefined) =>
+  definitions
     .filter((definition) => definition.name === name && (version === undefined || definition.version === version))
-    .toSorted((left, right) => right.version - left.version)
-  return Effect.mapError(
-    Effect.fromOption(Option.fromUndefinedOr(candidates[0])),
-    () => new WorkflowNotFound(version === undefined ? { name } : { name, version })
-  )
-}
+    .toSorted((left, right) => right.version - left.version)[0]
+
+const notFound = (name: string, version: number | undefined) =>
+  Effect.fail(new WorkflowNotFound(version === undefined ? { name } : { name, version }))

@@ -210,10 +210,14 @@ export const layer = (options: SchemaOptions) =>
 
       // The first of each queue is locked in the order in which claims lock it. The limits are as in `moved`.
       const settle = (rows: ReadonlyArray<SettledRow>) => sql`, next as (
-            select from (select * from placed where settled_before is not null limit ${rows.length}) w
-              join ${queue} q on q.tenant = w.tenant and q.execution_id = w.execution_id
-               and q.queue_position = w.settled_before + 1
-             order by q.tenant, q.execution_id for update of q
+            select from (
+              select * from placed where settled_before is not null order by tenant, execution_id limit ${rows.length}
+            ) w
+            cross join lateral (
+              select from ${queue} q
+               where q.tenant = w.tenant and q.execution_id = w.execution_id and q.queue_position > w.settled_before
+               order by q.queue_position limit 1 for update
+            ) q
           ), settled as (
             update ${queue} q
                set standing = s.standing, outcome = s.outcome::json, settled_at = stamp.now, is_left = false
@@ -326,7 +330,9 @@ export const layer = (options: SchemaOptions) =>
         findByIdempotencyKey: ({ executionId, idempotencyKey, tenant }) =>
           sql<EventRow>`
             select ${columns} from ${events}
-             where tenant = ${tenant} and execution_id = ${executionId} and idempotency_key = ${idempotencyKey}`.pipe(
+             where tenant = ${tenant} and execution_id = ${executionId}
+               and idempotency_key >= ${idempotencyKey} and idempotency_key <= ${idempotencyKey}
+             order by idempotency_key limit 1`.pipe(
             Effect.map((rows) => Option.map(Array.head(rows), toEvent)),
             Effect.mapError(toStoreError("Finding an idempotency key"))
           )

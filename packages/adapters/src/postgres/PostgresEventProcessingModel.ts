@@ -83,6 +83,9 @@ const toEntry = Effect.fnUntraced(function* (row: QueueRow) {
 
 const defaultBatchSize = 1000
 
+/** Events left to others that are looked at; the rest has its turn when these are done. */
+const maxLeft = 10_000
+
 /** Two writers with one idempotency key: the slower one looks again. */
 const maxAttempts = 3
 
@@ -94,6 +97,16 @@ export const layer = (options: SchemaOptions) =>
       const partitionCount = yield* checkSchema(options)
       const { events: log, executions, queue, queueLengths } = tables(sql, options)
       const columns = (alias: string) => sql.literal(queueColumns.map((column) => `${alias}.${column}`).join(", "))
+
+      /** Of an event found by its place: not the index of what waits, which would be read from end to end. */
+      const waits = (alias: string) => sql.literal(`${alias}.standing || '' = 'Waiting'`)
+
+      const isProcessing = (tenant: string, processingId: string) =>
+        sql`tenant || ' ' || processing_id = ${`${tenant} ${processingId}`} and processing_id = ${processingId}`
+
+      /** In the order of the keys, so that their own index is taken, whose first columns others have as well. */
+      const isKey = (key: string) =>
+        sql.literal(`idempotency_key >= ${key} and idempotency_key <= ${key} order by idempotency_key`)
 
       const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<
         QueueRow & { readonly place: number; readonly refusal: string | null; readonly final_state: string | null }
@@ -115,7 +128,7 @@ export const layer = (options: SchemaOptions) =>
             from input i
             cross join lateral (
               select * from ${queue}
-               where tenant = i.tenant and execution_id = i.execution_id and idempotency_key = i.idempotency_key limit 1
+               where tenant = i.tenant and execution_id = i.execution_id and ${isKey("i.idempotency_key")} limit 1
             ) q
            where i.idempotency_key is not null
         ), closed as (
@@ -127,7 +140,7 @@ export const layer = (options: SchemaOptions) =>
             ) e on true
             left join lateral (
               select true as is_known from ${log}
-               where tenant = i.tenant and execution_id = i.execution_id and idempotency_key = i.idempotency_key limit 1
+               where tenant = i.tenant and execution_id = i.execution_id and ${isKey("i.idempotency_key")} limit 1
             ) l on true
            where e.is_complete is not false and l.is_known is null and i.place not in (select place from known)
         ), fresh as (
@@ -239,12 +252,14 @@ export const layer = (options: SchemaOptions) =>
       const readyLeft = (limitPerTenant: number, except: ReadonlyArray<WorkflowRef>) => sql<RefRow>`
         select tenant, execution_id from (
           select q.tenant, q.execution_id, row_number() over (partition by q.partition, q.tenant) as nth
-            from ${queue} q
+            from (
+              select * from ${queue} where is_left order by partition, tenant, execution_id limit ${maxLeft}
+            ) q
             cross join lateral (
               select workflow_name, workflow_version from ${executions}
                where tenant = q.tenant and execution_id = q.execution_id and settled_count = q.queue_position - 1 limit 1
             ) e
-           where q.is_left and q.standing = 'Waiting' and (q.due_at is null or q.due_at <= clock_timestamp())
+           where q.standing = 'Waiting' and (q.due_at is null or q.due_at <= clock_timestamp())
              and not ${isExcepted(except, sql`e`)}
         ) found where nth <= ${limitPerTenant}`
 
@@ -266,11 +281,14 @@ export const layer = (options: SchemaOptions) =>
           ) e
         ), next as (
           select q.tenant, q.execution_id, q.queue_position
-            from (select * from header limit ${refs.length}) h
-            join ${queue} q on q.tenant = h.tenant and q.execution_id = h.execution_id
-             and q.queue_position = h.settled_count + 1
-           where q.standing = 'Waiting' and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())
-           order by q.tenant, q.execution_id for update of q
+            from (select * from header order by tenant, execution_id limit ${refs.length}) h
+            cross join lateral (
+              select * from ${queue} q
+               where q.tenant = h.tenant and q.execution_id = h.execution_id and q.queue_position > h.settled_count
+               order by q.queue_position limit 1 for update
+            ) q
+           where q.queue_position = h.settled_count + 1 and q.standing = 'Waiting'
+             and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())
         ), counted as (
           update ${queue} q set attempt_count = q.attempt_count + 1
             from (select * from next limit ${refs.length}) n,
@@ -284,7 +302,7 @@ export const layer = (options: SchemaOptions) =>
           cross join lateral (
             select * from ${queue} q
              where q.tenant = c.tenant and q.execution_id = c.execution_id and q.queue_position >= c.queue_position
-               and q.standing = 'Waiting'
+               and ${waits("q")}
              order by q.queue_position limit ${limit + 1}
           ) q
          order by q.tenant, q.execution_id, q.queue_position`
@@ -342,7 +360,7 @@ export const layer = (options: SchemaOptions) =>
         next: FailurePolicy.AfterFailure
       ): Effect.Effect<unknown, SqlError> => {
         const { attemptCount, executionId, queuePosition, tenant } = event
-        const attempt = sql`q.queue_position = ${queuePosition} and q.standing = 'Waiting'
+        const attempt = sql`q.queue_position = ${queuePosition} and ${waits("q")}
           and q.attempt_count = ${attemptCount}`
         const ofExecution = sql`q.tenant = ${tenant} and q.execution_id = ${executionId}
           and exists (
@@ -367,7 +385,7 @@ export const layer = (options: SchemaOptions) =>
       // The place at the end is taken for an event that is locked and skipped: one taken in vain would be a gap, at which
       // the execution would wait for ever.
       const redrive = ({ executionId, processingId, tenant }: EntryKey) => {
-        const entry = sql`tenant = ${tenant} and execution_id = ${executionId} and processing_id = ${processingId}`
+        const entry = sql`tenant = ${tenant} and execution_id = ${executionId} and ${isProcessing(tenant, processingId)}`
         const again = sql`standing = 'Waiting', outcome = null, settled_at = null, attempt_count = 0, due_at = null`
         const inPlace = sql<QueueRow>`
           update ${queue} q set ${again} where ${entry} and standing = 'Dead' returning ${columns("q")}`
@@ -388,7 +406,7 @@ export const layer = (options: SchemaOptions) =>
       const discard = ({ processingId, ...ref }: EntryKey) =>
         giveUp(
           ref,
-          sql`q.processing_id = ${processingId} and q.standing in ('Dead', 'Skipped')`,
+          sql`${isProcessing(ref.tenant, processingId)} and q.standing in ('Dead', 'Skipped')`,
           "Discarded",
           sql`given.outcome`
         )
@@ -422,14 +440,14 @@ export const layer = (options: SchemaOptions) =>
             Effect.mapError(toStoreError("Recording a failed attempt"))
           ),
         leave: ({ executionId, queuePosition, tenant }) =>
-          sql`update ${queue} set attempt_count = greatest(attempt_count - 1, 0), is_left = true
+          sql`update ${queue} q set attempt_count = greatest(attempt_count - 1, 0), is_left = true
                where tenant = ${tenant} and execution_id = ${executionId} and queue_position = ${queuePosition}
-                 and standing = 'Waiting'`.pipe(Effect.asVoid, Effect.mapError(toStoreError("Leaving work to others"))),
+                 and ${waits("q")}`.pipe(Effect.asVoid, Effect.mapError(toStoreError("Leaving work to others"))),
         find: ({ executionId, tenant, ...by }) =>
           changed(
             "Finding a queued event",
             sql<QueueRow>`select ${columns("q")} from ${queue} q where tenant = ${tenant} and execution_id = ${executionId}
-              and ${"processingId" in by ? sql`processing_id = ${by.processingId}` : sql`idempotency_key = ${by.idempotencyKey}`}`
+              and ${"processingId" in by ? isProcessing(tenant, by.processingId) : sql`idempotency_key = ${by.idempotencyKey}`}`
           ),
         list: ({ batchSize = defaultBatchSize, executionId, standings, tenant }) =>
           pages({

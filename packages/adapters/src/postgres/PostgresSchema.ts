@@ -231,8 +231,9 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
       settled_at timestamptz,
       primary key (tenant, execution_id, queue_position)
     ) with (fillfactor = 70)`,
-    sql`create unique index queue_by_processing_id on ${queue} (tenant, processing_id)`,
-    sql`create unique index queue_by_event_id on ${queue} (tenant, event_id)`,
+    // As one value, so that no look-up by tenant and execution can take it for its own: of indexes that begin alike, a plan
+    // made while the table is small takes any, and is kept.
+    sql`create index queue_by_processing_id on ${queue} ((tenant || ' ' || processing_id))`,
     sql`create unique index queue_by_idempotency_key on ${queue} (tenant, execution_id, idempotency_key)
       where idempotency_key is not null`,
     // Not led by the tenant: workers look for work across the tenants of a partition.
