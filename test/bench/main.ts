@@ -16,6 +16,7 @@ import { type Figure, isMissed } from "./Measure.ts"
 import { memories } from "./Memory.ts"
 import { processing } from "./Processing.ts"
 import { replays } from "./Replays.ts"
+import { workers } from "./Workers.ts"
 
 const { values: options } = parseArgs({
   options: {
@@ -76,5 +77,6 @@ if (Object.keys(processing("", "")).some((name) => only.test(name))) {
   const run = report(chosen(processing(postgres.url, redis.url)))
   figures.push(...(await Effect.runPromise(run).finally(() => Promise.all([postgres.stop(), redis.stop()]))))
 }
+figures.push(...(await Effect.runPromise(report(chosen(workers)))))
 if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
 if (options.strict && figures.some(isMissed)) process.exitCode = 1

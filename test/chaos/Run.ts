@@ -118,7 +118,7 @@ export const run = Effect.fnUntraced(function* (options: RunOptions) {
           workers.freeze(id)
           yield* Effect.forkDetach(
             Effect.andThen(
-              Effect.sleep(Duration.sum(Duration.fromInputUnsafe(leaseDuration), Duration.seconds(2))),
+              Effect.sleep(Duration.sum(leaseDuration, Duration.seconds(2))),
               Effect.sync(() => workers.thaw(id))
             )
           )

@@ -1,2 +1,4 @@
 /** Short, so that a run sees many of them expire. */
-export const leaseDuration = "4 seconds"
+import { Duration } from "effect"
+
+export const leaseDuration = Duration.seconds(4)

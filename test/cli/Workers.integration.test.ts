@@ -136,11 +136,11 @@ describe("refold worker, on servers", () => {
     const id = `cut short by ${signal}`
     await start(id)
     const worker = await startWorker()
-    // What is under way cannot come to its end while the table is locked.
+    // What is under way cannot come to its end while the table takes no rows.
     await observer.runPromise(
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
-        yield* sql`lock table refold.events in access exclusive mode`
+        yield* sql`lock table refold.events in exclusive mode`
         yield* Effect.promise(() => run(["enqueue", "--jsonl", "-"], lines([id], 3)))
         yield* sql`select from pg_locks where not granted and relation = 'refold.events'::regclass`.pipe(
           Effect.repeat({ until: (waiting) => waiting.length > 0, schedule: Schedule.spaced("20 millis") })

@@ -90,6 +90,47 @@ export const processingModelSuite: ReadonlyArray<
     })
   },
   {
+    title: "of many calls at once each is all or none by itself, and answered with its own entries",
+    check: Effect.gen(function* () {
+      const at = yield* started()
+      const other = { ...at, executionId: "other" }
+      yield* accepted(moves(other, 0, ["open"]))
+      yield* enqueued({ ...asking(at, "first"), idempotencyKey: "key" })
+      const model = yield* WorkflowEventProcessingModel
+      const answers = yield* Effect.forEach(
+        Array.range(1, 40),
+        (n) => {
+          const [one, two] = [asking(at, `${n} one`), asking(other, `${n} two`)]
+          const call: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent> =
+            n % 10 === 3
+              ? [one, asking({ ...at, executionId: "absent" }, String(n))]
+              : n % 10 === 7
+                ? [two, { ...one, idempotencyKey: "key" }]
+                : [one, two]
+          return model.enqueue(call).pipe(
+            Effect.map(
+              (entries) => entries.map(({ eventId }) => eventId).join() === call.map((each) => each.eventId).join()
+            ),
+            Effect.catchTag(["IdempotencyConflict", "QueueClosed"], ({ _tag }) => Effect.succeed(_tag))
+          )
+        },
+        { concurrency: "unbounded" }
+      )
+      yield* equal(
+        "the answers",
+        answers,
+        answers.map((_, place) => (place % 10 === 2 ? "QueueClosed" : place % 10 === 6 ? "IdempotencyConflict" : true))
+      )
+      for (const [execution, count] of [
+        [at, 33],
+        [other, 32]
+      ] as const) {
+        const places = (yield* queueOf(execution)).map(({ queuePosition }) => queuePosition)
+        yield* equal("the places", places, Array.range(1, count))
+      }
+    })
+  },
+  {
     title: "a payload of every kind comes back as it was; one of null is not one left out",
     check: Effect.gen(function* () {
       const at = yield* started()

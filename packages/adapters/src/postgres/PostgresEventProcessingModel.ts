@@ -14,6 +14,7 @@ import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { ints, texts } from "./Arrays.ts"
+import { grouped } from "./Grouping.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type HeaderRow, headerColumns, toHeader } from "./PostgresExecutionModel.ts"
@@ -82,6 +83,9 @@ const toEntry = Effect.fnUntraced(function* (row: QueueRow) {
 })
 
 const defaultBatchSize = 1000
+
+/** Events of a call that goes together with others; a larger one gains nothing by it. */
+const maxGrouped = 64
 
 /** Events left to others that are looked at; the rest has its turn when these are done. */
 const maxLeft = 10_000
@@ -171,12 +175,13 @@ export const layer = (options: SchemaOptions) =>
         select c.place::int, 'closed', c.final_state, ${columns("q")} from closed c left join ${queue} q on false
       `
 
-      const enqueue = Effect.fnUntraced(
+      const isInTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
+
+      const enqueueAll = Effect.fnUntraced(
         function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) {
           const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
-          const isInTransaction = Option.isSome(yield* Effect.serviceOption(sql.transactionService))
           // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
-          const statement = isInTransaction ? sql.withTransaction(insert(firsts)) : insert(firsts)
+          const statement = (yield* isInTransaction) ? sql.withTransaction(insert(firsts)) : insert(firsts)
           const rows = yield* statement.pipe(
             Effect.retry({ times: maxAttempts - 1, while: (error) => sqlState(error) === uniqueViolation })
           )
@@ -200,6 +205,16 @@ export const layer = (options: SchemaOptions) =>
         },
         Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
       )
+
+      const enqueueTogether = yield* grouped(
+        enqueueAll,
+        (error) => error._tag === "StoreError" && error.reason !== "Refused"
+      )
+
+      const enqueue = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) =>
+        Effect.flatMap(isInTransaction, (isPartOfIt) =>
+          isPartOfIt || events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)
+        )
 
       const isExcepted = (except: ReadonlyArray<WorkflowRef>, header: Fragment) => sql`exists (
         select from unnest(${texts(except.map((ref) => ref.name))}, ${ints(except.map((ref) => ref.version))})

@@ -1,0 +1,73 @@
+/** Calls that come at once go together: one statement, one wait for the disk, for many callers. */
+import { Array, Cause, Deferred, Effect, Exit, Queue } from "effect"
+
+/** Calls that wait, and go together as the next group; more callers wait to be let in. */
+const maxWaiting = 256
+
+/** Groups under way at once: while one waits for the disk, the next is put together. */
+const groupCount = 2
+
+interface Call<Item, A, E> {
+  readonly items: Array.NonEmptyReadonlyArray<Item>
+  readonly answer: Deferred.Deferred<Array.NonEmptyReadonlyArray<A>, E>
+}
+
+/**
+ * The same operation, of which calls that come while others are under way are made together.
+ *
+ * **Details**
+ *
+ * `run` does all of its items or none, and answers in their order. Where it fails for a group, each call of the group is
+ * made by itself, so that it fails for its own faults alone, unless `isForAll` says that it would fail in the same way.
+ *
+ * **Gotchas**
+ *
+ * A call that is interrupted may have been made.
+ */
+export const grouped = <Item, A, E>(
+  run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>,
+  isForAll: (error: E) => boolean
+) =>
+  Effect.gen(function* () {
+    const waiting = yield* Queue.bounded<Call<Item, A, E>>(maxWaiting)
+
+    const alone = ({ answer, items }: Call<Item, A, E>) =>
+      Effect.flatMap(Effect.exit(run(items)), (exit) => Deferred.done(answer, exit))
+
+    const giveUp = (calls: ReadonlyArray<Call<Item, A, E>>) =>
+      Effect.forEach(calls, ({ answer }) => Deferred.interrupt(answer), { discard: true })
+
+    const together = Effect.fnUntraced(function* (calls: Array.NonEmptyReadonlyArray<Call<Item, A, E>>) {
+      const [first, ...others] = calls
+      if (others.length === 0) return yield* alone(first)
+      const exit = yield* Effect.exit(run(Array.flatMap(calls, ({ items }) => items)))
+      if (Exit.isFailure(exit)) {
+        const error = Cause.findErrorOption(exit.cause)
+        return yield* error._tag === "Some" && isForAll(error.value)
+          ? Effect.forEach(calls, ({ answer }) => Deferred.done(answer, Exit.fail(error.value)), { discard: true })
+          : Effect.forEach(calls, alone, { discard: true })
+      }
+      let from = 0
+      for (const { answer, items } of calls) {
+        const own = exit.value.slice(from, from + items.length)
+        from += items.length
+        yield* Array.isReadonlyArrayNonEmpty(own)
+          ? Deferred.succeed(answer, own)
+          : Deferred.die(answer, new Error("A group answered less than it was asked"))
+      }
+    })
+
+    // Nobody waits for a group that is closed.
+    yield* Effect.addFinalizer(() => Effect.flatMap(Queue.clear(waiting), giveUp))
+    const group = Effect.flatMap(Queue.takeAll(waiting), (calls) =>
+      Effect.onInterrupt(together(calls), () => giveUp(calls))
+    )
+    for (let place = 0; place < groupCount; place++) yield* Effect.forkScoped(Effect.forever(group))
+
+    return (items: Array.NonEmptyReadonlyArray<Item>): Effect.Effect<Array.NonEmptyReadonlyArray<A>, E> =>
+      Effect.gen(function* () {
+        const answer = yield* Deferred.make<Array.NonEmptyReadonlyArray<A>, E>()
+        yield* Queue.offer(waiting, { items, answer })
+        return yield* Deferred.await(answer)
+      })
+  })
