@@ -44,9 +44,6 @@ const batchSize = 64
 /** Queued events in one commit, about: what a single event of another execution waits for at most, twice. */
 const eventsPerBatch = 256
 
-/** Commits under way at once: while one waits for the disk, the next is decided. */
-const processorCount = 2
-
 /** For giving the leases back, which otherwise expire. */
 const releaseTimeout = Duration.seconds(5)
 
@@ -260,13 +257,14 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   yield* Effect.forkScoped(
     Effect.forever(Effect.andThen(waitingFor("renew its leases", renew), Effect.sleep(heartbeat)))
   )
-  const processors = yield* Effect.forEach(Array.range(1, processorCount), () => Effect.forkDetach(processing))
+  // One commit at a time: what comes meanwhile makes the next one larger, and more of them would only make each smaller.
+  const working = yield* Effect.forkDetach(processing)
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       yield* Ref.set(isDraining, true)
       hasWork.openUnsafe()
-      yield* Effect.timeoutOption(Fiber.awaitAll(processors), drainTimeout)
-      yield* Fiber.interruptAll(processors)
+      yield* Effect.timeoutOption(Fiber.await(working), drainTimeout)
+      yield* Fiber.interrupt(working)
     })
   )
   yield* Effect.forkScoped(waitingFor("read wake-ups", reading, streamOutage))
