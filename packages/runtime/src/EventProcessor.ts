@@ -5,6 +5,7 @@ import {
   type ExecutionRef,
   type ExecutionState,
   FailurePolicy,
+  Instant,
   Processing,
   Replay,
   type StoreError,
@@ -18,7 +19,7 @@ import {
   Array,
   Cause,
   Context,
-  type Duration,
+  Duration,
   Effect,
   Exit,
   Layer,
@@ -229,6 +230,11 @@ const make = Effect.fnUntraced(function* (options: {
       Metrics.queuedEventsRejected,
       step.settlements.filter(({ _tag }) => _tag === "Rejected").length
     )
+    const [appended] = committed.events
+    if (appended !== undefined) {
+      const lag = Instant.toEpochMillis(appended.recorded_at) - Instant.toEpochMillis(claim.events[0].queuedAt)
+      yield* Metric.update(Metrics.processingLag, Duration.millis(Math.max(lag, 0)))
+    }
     const folded = Result.flatMap(
       Result.try({ try: () => Replay.fold(workflow, state, committed.events), catch: (cause) => cause }),
       (result) => result

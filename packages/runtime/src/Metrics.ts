@@ -15,7 +15,7 @@ export const queuedEventsApplied = Metric.counter("refold_queued_events_applied"
 export const queuedEventsRejected = Metric.counter("refold_queued_events_rejected", { incremental: true })
 export const attemptsFailed = Metric.counter("refold_attempts_failed", { incremental: true })
 export const deadLetters = Metric.counter("refold_dead_letters", { incremental: true })
-/** From being queued to being settled. */
+/** From being queued to being in the log, of the first event of each turn, by the store's clock. */
 export const processingLag = Metric.timer("refold_processing_lag")
 /** Wake-ups that were not published; the sweep finds their work. */
 export const wakeUpsDropped = Metric.counter("refold_wake_ups_dropped", { incremental: true })
