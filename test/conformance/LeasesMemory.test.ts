@@ -1,15 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { partitionLeasesSuite } from "@refold/adapters/conformance"
-import { MemoryPartitionLeases, MemoryStore, MemoryTables } from "@refold/adapters/memory"
+import { MemoryStore } from "@refold/adapters/memory"
 import { PartitionLeases } from "@refold/core"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 
-const storeOf = (partitionCount: number) =>
-  Layer.merge(
-    MemoryStore.layerWith({ partitionCount }),
-    MemoryPartitionLeases.layer.pipe(Layer.provide(MemoryTables.layer({ partitionCount })))
-  )
+const storeOf = (partitionCount: number) => MemoryStore.layerWith({ partitionCount })
 
 describe.each([1, 2, 7, 64])("MemoryPartitionLeases of %i partitions", (partitionCount) => {
   for (const { check, title } of partitionLeasesSuite) {

@@ -1,14 +1,11 @@
 import { describe, layer } from "@effect/vitest"
 import { partitionLeasesSuite } from "@refold/adapters/conformance"
 import { PgliteStore } from "@refold/adapters/pglite"
-import { PostgresPartitionLeases, PostgresStore } from "@refold/adapters/postgres"
+import { PostgresStore } from "@refold/adapters/postgres"
 import { Layer } from "effect"
 
 const storeOf = (partitionCount: number) =>
-  PostgresPartitionLeases.layer({}).pipe(
-    Layer.provideMerge(PostgresStore.layerMigrated({ partitionCount })),
-    Layer.provide(PgliteStore.layerClient())
-  )
+  PostgresStore.layerMigrated({ partitionCount }).pipe(Layer.provide(PgliteStore.layerClient()))
 
 describe.each([1, 7])("PostgresPartitionLeases in PGlite, of %i partitions", (partitionCount) => {
   layer(storeOf(partitionCount), { excludeTestServices: true, timeout: "30 seconds" })((it) => {

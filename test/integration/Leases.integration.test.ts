@@ -1,11 +1,10 @@
-import { assert, inject, layer } from "@effect/vitest"
-import { PgClient } from "@effect/sql-pg"
-import { PostgresPartitionLeases } from "@refold/adapters/postgres"
+import { assert, layer } from "@effect/vitest"
+import { PostgresStore } from "@refold/adapters/postgres"
 import { type Lease, PartitionLeases, type StoreError } from "@refold/core"
-import { Clock, Context, Deferred, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import type { Statement } from "effect/sql/Statement"
 import { ownSchema } from "./ownSchema.ts"
+import { isBlocked, session } from "./sessions.ts"
 
 /** A clock that runs as the live one does, this far ahead of it. */
 const shifted = (ahead: Duration.Duration) =>
@@ -30,13 +29,7 @@ const { layer: store, schema } = ownSchema("leases", { partitionCount })
 /** A process: a worker id, a session known to the server by it, and a clock. */
 const workerOf = Effect.fnUntraced(function* (workerId: string, ahead: Duration.Duration = Duration.zero) {
   const clock = yield* shifted(ahead)
-  const services = yield* PostgresPartitionLeases.layer({ schema }).pipe(
-    Layer.provideMerge(
-      PgClient.layer({ url: Redacted.make(inject("databaseUrl")), maxConnections: 1, applicationName: workerId })
-    ),
-    Layer.build,
-    Effect.provideService(Clock.Clock, clock)
-  )
+  const services = yield* session(schema, workerId).pipe(Effect.provideService(Clock.Clock, clock))
   const leases = Context.get(services, PartitionLeases)
   yield* Effect.addFinalizer(() => Effect.orDie(leases.release(workerId)))
   return {
@@ -57,27 +50,15 @@ const freeze = Effect.fnUntraced(function* (workerId: string) {
   yield* sql`update ${sql(`${schema}.workers`)} set expires_at = ${past} where worker_id = ${workerId}`
 })
 
-/** Asks the server, a bounded number of times, instead of sleeping. */
-const until = Effect.fnUntraced(function* (what: string, isTrue: (sql: SqlClient.SqlClient) => Statement<object>) {
+/** Returns once the session is gone. Asks the server, a bounded number of times, instead of sleeping. */
+const isGone = Effect.fnUntraced(function* (applicationName: string) {
   const sql = yield* SqlClient.SqlClient
-  for (let asked = 0; asked < 3000; asked++) if ((yield* isTrue(sql)).length > 0) return
-  assert.fail(`never: ${what}`)
+  for (let asked = 0; asked < 3000; asked++) {
+    const sessions = yield* sql`select from pg_stat_activity where application_name = ${applicationName}`
+    if (sessions.length === 0) return
+  }
+  assert.fail(`the session ${applicationName} never went`)
 })
-
-const isBlocked = (applicationName: string) =>
-  until(
-    `${applicationName} waits for a lock`,
-    (sql) => sql`
-      select from pg_locks l join pg_stat_activity a using (pid)
-       where a.application_name = ${applicationName} and not l.granted`
-  )
-
-const isGone = (applicationName: string) =>
-  until(
-    `${applicationName} has no session`,
-    (sql) => sql`
-      select where not exists (select from pg_stat_activity where application_name = ${applicationName})`
-  )
 
 /** A renewal whose transaction stays open until the returned effect is run, which answers as the renewal did. */
 const renewedInOpenTransaction = Effect.fnUntraced(function* (worker: Effect.Success<ReturnType<typeof workerOf>>) {
@@ -209,10 +190,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
   it.effect("leave no trace of workers that are gone, but for the epochs", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const { release, renew } = yield* PostgresPartitionLeases.layer({ schema }).pipe(
-        Layer.build,
-        Effect.map((services) => Context.get(services, PartitionLeases))
-      )
+      const { release, renew } = yield* PartitionLeases
       for (let life = 0; life < 20; life++) {
         yield* renew({ workerId: `life ${life}`, duration })
         yield* freeze(`life ${life}`)
@@ -223,12 +201,12 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       assert.deepStrictEqual(yield* workers, [])
       const [row] = yield* sql<{ count: number }>`select count(*)::int as count from ${sql(`${schema}.leases`)}`
       assert.strictEqual(row?.count, partitionCount)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("fail with what to do when the schema is missing", () =>
     Effect.gen(function* () {
-      const failure = yield* PostgresPartitionLeases.layer({ schema: "nowhere" }).pipe(
+      const failure = yield* PostgresStore.layerWith({ schema: "nowhere" }).pipe(
         Layer.build,
         Effect.scoped,
         Effect.flip

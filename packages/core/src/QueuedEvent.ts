@@ -5,6 +5,7 @@
  * those settled stands beside the execution's position, moved by the same commit.
  */
 import { type Array, Result, Schema } from "effect"
+import { executionKey } from "./ExecutionRef.ts"
 import { Identifier } from "./Identifier.ts"
 import type { Instant } from "./Instant.ts"
 import * as Json from "./Json.ts"
@@ -135,8 +136,8 @@ export const withoutRepeats = (
   const firsts: Array.NonEmptyArray<NewQueuedEvent> = [head]
   const placeOf: Array.NonEmptyArray<number> = [0]
   const seen = new Map<string, number>()
-  const keyOf = ({ executionId, idempotencyKey, tenant }: NewQueuedEvent) =>
-    idempotencyKey === undefined ? undefined : `${tenant}\0${executionId}\0${idempotencyKey}`
+  const keyOf = (event: NewQueuedEvent) =>
+    event.idempotencyKey === undefined ? undefined : `${executionKey(event)}\0${event.idempotencyKey}`
   const remember = (event: NewQueuedEvent, place: number) => {
     const key = keyOf(event)
     if (key !== undefined) seen.set(key, place)

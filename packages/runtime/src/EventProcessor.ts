@@ -13,7 +13,8 @@ import {
   type WorkflowEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
-  type WorkflowRef
+  type WorkflowRef,
+  executionKey
 } from "@refold/core"
 import {
   Array,
@@ -129,16 +130,16 @@ const make = Effect.fnUntraced(function* (options: {
 
   /** Goes on with what is taken up already, and takes up the others. */
   const takeUp = Effect.fnUntraced(function* (options: Parameters<typeof queue.claim>[0]) {
-    const held = options.executions.flatMap((ref) => unended.get(keyOf(ref)) ?? [])
-    const executions = options.executions.filter((ref) => !unended.has(keyOf(ref)))
+    const held = options.executions.flatMap((ref) => unended.get(executionKey(ref)) ?? [])
+    const executions = options.executions.filter((ref) => !unended.has(executionKey(ref)))
     const claims = Array.isReadonlyArrayNonEmpty(executions) ? yield* queue.claim({ ...options, executions }) : []
-    for (const { header } of held) unended.delete(keyOf(header))
+    for (const { header } of held) unended.delete(executionKey(header))
     return [...held, ...claims]
   })
 
   const holdOn = (claims: ReadonlyArray<Claim>) =>
     Effect.sync(() => {
-      for (const claim of claims) if (unended.size < maxUnended) unended.set(keyOf(claim.header), claim)
+      for (const claim of claims) if (unended.size < maxUnended) unended.set(executionKey(claim.header), claim)
     })
 
   const failed = Effect.fnUntraced(function* (claim: Claim, cause: unknown) {
@@ -364,6 +365,3 @@ const describe = (cause: unknown): string => {
   const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
   return text.slice(0, 2000)
 }
-
-/** NUL stands in neither part. */
-const keyOf = ({ executionId, tenant }: ExecutionRef): string => `${tenant}\0${executionId}`

@@ -1,5 +1,5 @@
 /** What was last learned of executions: bounded, and what was not used for longest goes first. */
-import type { ExecutionRef } from "@refold/core"
+import { type ExecutionRef, executionKey } from "@refold/core"
 
 export class ExecutionCache<Value> {
   readonly #capacity: number
@@ -11,7 +11,7 @@ export class ExecutionCache<Value> {
   }
 
   get(ref: ExecutionRef): Value | undefined {
-    const key = keyOf(ref)
+    const key = executionKey(ref)
     const value = this.#values.get(key)
     if (value === undefined) return undefined
     this.#values.delete(key)
@@ -20,7 +20,7 @@ export class ExecutionCache<Value> {
   }
 
   set(ref: ExecutionRef, value: Value): void {
-    const key = keyOf(ref)
+    const key = executionKey(ref)
     this.#values.delete(key)
     this.#values.set(key, value)
     if (this.#values.size <= this.#capacity) return
@@ -31,9 +31,6 @@ export class ExecutionCache<Value> {
   }
 
   delete(ref: ExecutionRef): void {
-    this.#values.delete(keyOf(ref))
+    this.#values.delete(executionKey(ref))
   }
 }
-
-/** NUL stands in neither part. */
-const keyOf = ({ executionId, tenant }: ExecutionRef): string => `${tenant}\0${executionId}`

@@ -2,11 +2,11 @@
 import {
   type ExecutionState,
   Instant,
-  Json,
   Snapshot,
   type StoreError,
   type Workflow,
-  WorkflowSnapshotModel
+  WorkflowSnapshotModel,
+  executionKey
 } from "@refold/core"
 import { Clock, Context, Effect, FiberMap, Layer, Metric, Result, Schema } from "effect"
 import * as Metrics from "./Metrics.ts"
@@ -81,7 +81,7 @@ export class SnapshotWriter extends Context.Service<
             if ((yield* FiberMap.size(pending)) >= maxPending) return
             yield* FiberMap.run(
               pending,
-              Json.canonical([state.tenant, state.executionId]),
+              executionKey(state),
               store(workflow, state).pipe(
                 Effect.asVoid,
                 Effect.catchCause((cause) =>

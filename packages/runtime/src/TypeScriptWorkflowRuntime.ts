@@ -2,6 +2,7 @@
 import {
   type Commit,
   Decision,
+  type ExecutionHeader,
   type ExecutionState,
   FailurePolicy,
   Instant,
@@ -14,7 +15,8 @@ import {
   type WorkflowEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
-  WorkflowExecutionModel
+  WorkflowExecutionModel,
+  executionKey
 } from "@refold/core"
 import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
@@ -247,7 +249,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const processor = yield* EventProcessor
   const wakeUps = yield* WakeUps
   const random = yield* SecureRandom.SecureRandom
-  const refs = new ExecutionCache<WorkflowRef>(maxWorkflowRefs)
+  const refs = new ExecutionCache<ExecutionHeader["workflow"]>(maxWorkflowRefs)
 
   /** What the key led to the first time it was used; none when it is new. */
   const firstResult = Effect.fnUntraced(function* (
@@ -370,8 +372,10 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   })
 
   /** Refuses what no later state could accept, whatever the execution has come to. */
-  const checkEnqueued = Effect.fnUntraced(function* ({ executionId, submission }: SubmitOptions, ref: WorkflowRef) {
-    const { name, version } = ref
+  const checkEnqueued = Effect.fnUntraced(function* (
+    { executionId, submission }: SubmitOptions,
+    { name, version }: ExecutionHeader["workflow"]
+  ) {
     if (submission.workflow !== undefined && submission.workflow !== name) {
       return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
     }
@@ -387,17 +391,17 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
 
   /** The workflows that executions run; of those not there, nothing. They never change, so they are asked for once. */
   const workflowsOf = Effect.fnUntraced(function* (options: ReadonlyArray<SubmitOptions>) {
-    const found = new Map<string, WorkflowRef>()
+    const found = new Map<string, ExecutionHeader["workflow"]>()
     const unknownByTenant = new Map<string, Set<string>>()
     for (const { executionId, tenant } of options) {
       const ref = refs.get({ tenant, executionId })
-      if (ref !== undefined) found.set(placeOf({ tenant, executionId }), ref)
+      if (ref !== undefined) found.set(executionKey({ tenant, executionId }), ref)
       else unknownByTenant.set(tenant, (unknownByTenant.get(tenant) ?? new Set()).add(executionId))
     }
     for (const [tenant, ids] of unknownByTenant) {
       for (const header of yield* executions.findMany({ tenant, executionIds: [...ids] })) {
         refs.set(header, header.workflow)
-        found.set(placeOf(header), header.workflow)
+        found.set(executionKey(header), header.workflow)
       }
     }
     return found
@@ -416,7 +420,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       options,
       Effect.fnUntraced(function* (each) {
         const { executionId, idempotencyKey, submission, tenant } = each
-        const ref = workflowOf.get(placeOf(each))
+        const ref = workflowOf.get(executionKey(each))
         if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
         yield* checkEnqueued(each, ref).pipe(
           Effect.catch((error) =>
@@ -565,10 +569,6 @@ const resultOf = (standing: QueuedEvent.Standing): ProcessingResult | undefined 
       return failure(standing.cause)
   }
 }
-
-/** NUL stands in neither part. */
-const placeOf = ({ executionId, tenant }: { readonly tenant: string; readonly executionId: string }): string =>
-  `${tenant}\0${executionId}`
 
 /** Between attempts: at once first, then a little longer each time, spread so that rivals do not meet again. */
 const backOff = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.upTo({ times: maxAttempts - 1 }))

@@ -5,7 +5,8 @@ import {
   type ExecutionRef,
   Partition,
   type WakeUp,
-  WorkflowEventModel
+  WorkflowEventModel,
+  executionKey
 } from "@refold/core"
 import { Array, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
 import * as Metrics from "./Metrics.ts"
@@ -35,7 +36,7 @@ export class WakeUps extends Context.Service<
 
       /** One wake-up of each execution; a worker takes all of its queue at once. */
       const publish = Effect.fnUntraced(function* (taken: Array.NonEmptyReadonlyArray<WakeUp>) {
-        const distinct = new Map(taken.map((each) => [`${each.tenant}\0${each.executionId}`, each]))
+        const distinct = new Map(taken.map((each) => [executionKey(each), each]))
         const wakeUps = [...distinct.values()]
         if (!Array.isReadonlyArrayNonEmpty(wakeUps)) return
         yield* stream.publish(wakeUps).pipe(

@@ -6,7 +6,8 @@ import {
   type EventStreamReader,
   type ExecutionRef,
   PartitionLeases,
-  type StoreError
+  type StoreError,
+  executionKey
 } from "@refold/core"
 import {
   Array,
@@ -155,7 +156,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     if (hasGap) mustSweep.openUnsafe()
     const answered = deliveries.flatMap((delivery) => {
       if (!work.add(delivery)) return [delivery]
-      const key = keyOf(delivery)
+      const key = executionKey(delivery)
       const earlier = unacknowledged.get(key)
       unacknowledged.set(key, delivery)
       // One that comes again, since it has not been acknowledged for a while, is the same.
@@ -181,9 +182,9 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
 
   const after = Effect.fnUntraced(function* (ref: ExecutionRef, turn: ExecutionTurn["turn"] | undefined) {
     work.done(ref)
-    const delivery = unacknowledged.get(keyOf(ref))
+    const delivery = unacknowledged.get(executionKey(ref))
     if (delivery !== undefined) {
-      unacknowledged.delete(keyOf(ref))
+      unacknowledged.delete(executionKey(ref))
       yield* Queue.offer(acknowledgements, delivery)
     }
     if (turn === undefined) return
@@ -230,8 +231,8 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
 
   const processBatch = Effect.fnUntraced(function* (refs: Array.NonEmptyReadonlyArray<ExecutionRef>) {
     const turns = yield* turnsOf(refs)
-    const turnOf = new Map(turns.map((each) => [keyOf(each), each.turn]))
-    yield* Effect.forEach(refs, (ref) => after(ref, turnOf.get(keyOf(ref))), { discard: true })
+    const turnOf = new Map(turns.map((each) => [executionKey(each), each.turn]))
+    yield* Effect.forEach(refs, (ref) => after(ref, turnOf.get(executionKey(ref))), { discard: true })
     if (work.takeForgotten()) mustSweep.openUnsafe()
     hasWork.openUnsafe()
   })
@@ -311,5 +312,3 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
 })
 
 const backOff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")]).pipe(Schedule.jittered)
-
-const keyOf = ({ executionId, tenant }: ExecutionRef): string => `${tenant}\0${executionId}`

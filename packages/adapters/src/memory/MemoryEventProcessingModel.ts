@@ -6,7 +6,8 @@ import {
   Instant,
   Partition,
   QueuedEvent,
-  WorkflowEventProcessingModel
+  WorkflowEventProcessingModel,
+  executionKey
 } from "@refold/core"
 import { Array, Clock, Duration, Effect, Layer, Option, Stream } from "effect"
 import { asStored } from "./MemoryEventModel.ts"
@@ -140,7 +141,7 @@ export const layer = Layer.effect(
         }),
       claim: ({ executions, ignoreDelay = false, limit }) =>
         Effect.map(now, (at) => {
-          const refs = new Map(executions.map((ref) => [`${ref.tenant}\0${ref.executionId}`, ref]))
+          const refs = new Map(executions.map((ref) => [executionKey(ref), ref]))
           return [...refs.values()].flatMap((ref) => claimOne(ref, limit, at, ignoreDelay ? endOfTime : at) ?? [])
         }),
       fail: ({ cause, event, next }) =>

@@ -7,7 +7,8 @@ import {
   Partition,
   type QueuedEvent,
   type WorkflowEvent,
-  WorkflowEventModel
+  WorkflowEventModel,
+  executionKey
 } from "@refold/core"
 import { Array, Effect, Layer, Option, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -247,10 +248,12 @@ export const layer = (options: SchemaOptions) =>
         `
         // Where nothing was refused, as nearly always, there is nothing to ask.
         const found = refused.length === 0 ? [] : yield* statement
-        const headers = new Map(found.map((row) => [keyOf(row.tenant, row.execution_id), row]))
+        const headers = new Map(
+          found.map((row) => [executionKey({ tenant: row.tenant, executionId: row.execution_id }), row])
+        )
         return (commit: Commit.Commit): Commit.CommitRefused => {
           const { executionId, expectedPosition, tenant } = commit
-          const header = headers.get(keyOf(tenant, executionId))
+          const header = headers.get(executionKey(commit))
           const actual = header?.position ?? 0
           const reversed =
             actual === expectedPosition ? Commit.findTimeReversal(commit, header?.updated_at.toISOString()) : undefined
@@ -374,6 +377,3 @@ const recorded = (commit: Commit.Commit, stamp: Stamp, partitionCount: number) =
     offset: Number(stamp.base) + place + 1
   }))
 }
-
-/** NUL stands in neither part. */
-const keyOf = (tenant: string, executionId: string): string => `${tenant}\0${executionId}`

@@ -1,3 +1,2 @@
 export * as PostgresEventStream from "./PostgresEventStream.ts"
 export * as PostgresStore from "./PostgresStore.ts"
-export * as PostgresPartitionLeases from "./PostgresPartitionLeases.ts"

@@ -1,6 +1,7 @@
 /** Port: the queue of events asked for and not yet decided, and what became of them. */
 import type { Array, Effect, Option, Stream } from "effect"
 import { Context } from "effect"
+import type { ExecutionRef } from "../ExecutionRef.ts"
 import type { AfterFailure } from "../FailurePolicy.ts"
 import type { Instant } from "../Instant.ts"
 import type {
@@ -13,11 +14,6 @@ import type {
 } from "../QueuedEvent.ts"
 import type { ExecutionHeader } from "./WorkflowExecutionModel.ts"
 import type { StoreError } from "./StoreError.ts"
-
-export interface ExecutionRef {
-  readonly tenant: string
-  readonly executionId: string
-}
 
 /** Work taken up: the execution as it stood, how many of its queue were settled, and the next events of it, in order. */
 export interface Claim {
