@@ -22,17 +22,21 @@ export class Workflows extends Context.Service<
 >()("@refold/runtime/Workflows") {
   /** A registry of these definitions; several versions of one name stand side by side. */
   static readonly layer = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
-    Layer.succeed(Workflows, {
-      get: (name, version) =>
-        Effect.suspend(() => {
-          const found = find(definitions, name, version)
-          return found === undefined ? notFound(name, version) : Effect.succeed(found)
-        })
+    Layer.sync(Workflows, () => {
+      const find = finderOf(definitions)
+      return {
+        get: (name, version) =>
+          Effect.suspend(() => {
+            const found = find(name, version)
+            return found === undefined ? notFound(name, version) : Effect.succeed(found)
+          })
+      }
     })
 
   /** Knows every name, as an open workflow, beside the definitions given. */
   static readonly layerOpen = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
     Layer.sync(Workflows, () => {
+      const find = finderOf(definitions)
       const opened = new Map<string, Workflow.Workflow>()
       const open = (name: string) => {
         const known = opened.get(name)
@@ -44,7 +48,7 @@ export class Workflows extends Context.Service<
       return {
         get: (name, version) =>
           Effect.suspend(() => {
-            const found = find(definitions, name, version)
+            const found = find(name, version)
             if (found !== undefined) return Effect.succeed(found)
             return version === undefined || version === Workflow.openVersion
               ? Effect.succeed(open(name))
@@ -57,10 +61,14 @@ export class Workflows extends Context.Service<
 /** Open workflows kept; others are made each time. */
 const maxOpened = 1000
 
-const find = (definitions: ReadonlyArray<Workflow.Workflow>, name: string, version: number | undefined) =>
-  definitions
-    .filter((definition) => definition.name === name && (version === undefined || definition.version === version))
-    .toSorted((left, right) => right.version - left.version)[0]
+/** Sorts once: workers look a definition up for every execution that they take up. */
+const finderOf = (definitions: ReadonlyArray<Workflow.Workflow>) => {
+  const newestFirst = definitions.toSorted((left, right) => right.version - left.version)
+  return (name: string, version: number | undefined) =>
+    newestFirst.find(
+      (definition) => definition.name === name && (version === undefined || definition.version === version)
+    )
+}
 
 const notFound = (name: string, version: number | undefined) =>
   Effect.fail(new WorkflowNotFound(version === undefined ? { name } : { name, version }))
