@@ -2,11 +2,13 @@
 // The package as a whole would load an HTTP client as well: 30 MiB that the figures of memory would show.
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { PostgresStore } from "@refold/adapters/postgres"
+import { RedisEventStream } from "@refold/adapters/redis"
 import { WorkflowEventModel } from "@refold/core"
-import { WorkflowEventSourcing, Workflows } from "@refold/runtime"
-import { Effect, Layer, Redacted, Result } from "effect"
+import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
+import { Array, Effect, Layer, Redacted, Result } from "effect"
 import { SqlClient } from "effect/sql"
 import { Ledger, eventsAt } from "./Ledger.ts"
+import { Servers } from "./Servers.ts"
 
 const ownSchema = (schema: string) =>
   Layer.effectDiscard(
@@ -16,20 +18,52 @@ const ownSchema = (schema: string) =>
     })
   )
 
-/** On a schema that is there. */
-export const layerOn = (url: string, schema: string) =>
-  WorkflowEventSourcing.layerWith({ policy: { _tag: "Never" } }).pipe(
+interface Place {
+  readonly url: string
+  readonly schema: string
+  /** 64 by default. */
+  readonly partitionCount?: number
+}
+
+/** On a schema that is there, or is made. */
+export const layerOn = ({ url, ...store }: Place) =>
+  WorkflowEventSourcing.layer.pipe(
     Layer.provideMerge(Workflows.layerOpen(Ledger)),
-    Layer.provideMerge(PostgresStore.layerMigrated({ schema })),
+    Layer.provideMerge(PostgresStore.layerMigrated(store)),
     Layer.provideMerge(PostgresStore.layerClient({ url: Redacted.make(url) })),
     Layer.provideMerge(NodeFileSystem.layer)
   )
 
 /** On a new schema, dropped at the end. */
-export const layer = (url: string, schema: string) =>
-  layerOn(url, schema).pipe(
-    Layer.provide(ownSchema(schema).pipe(Layer.provide(PostgresStore.layerClient({ url: Redacted.make(url) }))))
+export const layer = (place: Place) =>
+  layerOn(place).pipe(
+    Layer.provide(
+      ownSchema(place.schema).pipe(Layer.provide(PostgresStore.layerClient({ url: Redacted.make(place.url) })))
+    )
   )
+
+/** The same, on the server of this run. */
+export const onServer = (options: Omit<Place, "url">) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      return layer({ ...options, url: yield* (yield* Servers).databaseUrl })
+    })
+  )
+
+/** The same, and Redis, in a namespace named as the schema. */
+export const onServers = (schema: string) =>
+  Layer.mergeAll(
+    onServer({ schema }),
+    Layer.unwrap(
+      Effect.gen(function* () {
+        const url = yield* (yield* Servers).redisUrl
+        return RedisEventStream.layer({ url: Redacted.make(url), namespace: schema })
+      })
+    )
+  )
+
+export const runtimeOnServers = (schema: string) =>
+  TypeScriptWorkflowRuntime.layer.pipe(Layer.provideMerge(onServers(schema)))
 
 export const tenant = "bench"
 
@@ -53,4 +87,24 @@ export const writeLedger = Effect.fnUntraced(function* (executionId: string, aft
   }
   const sql = yield* SqlClient.SqlClient
   yield* sql`analyze`
+})
+
+/** Starts so many ledgers, in commits of many, and returns their ids. */
+export const startLedgers = Effect.fnUntraced(function* (prefix: string, count: number) {
+  const events = yield* WorkflowEventModel
+  const executionIds = Array.makeBy(count, (place) => `${prefix} ${place}`)
+  const commits = executionIds.map((executionId) => ({
+    tenant,
+    executionId,
+    workflow: Ledger,
+    expectedPosition: 0,
+    events: eventsAt(1, 1),
+    isComplete: false
+  }))
+  for (const some of Array.chunksOf(commits, batchSize)) {
+    if (Array.isReadonlyArrayNonEmpty(some)) (yield* events.commit(some)).forEach(Result.getOrThrow)
+  }
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`analyze`
+  return executionIds
 })

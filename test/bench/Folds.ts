@@ -2,46 +2,70 @@
 import { deepStrictEqual } from "node:assert"
 import { Replay, Workflow, type WorkflowEvent } from "@refold/core"
 import { Array, Effect, Result } from "effect"
+import { Bench } from "tinybench"
 import { Ledger, foldByHand, log } from "./Ledger.ts"
-import { compare } from "./Measure.ts"
+import { alternate, figureOf } from "./Measure.ts"
+import type { Run } from "./Run.ts"
 
-const fold = (eventCount: number) =>
-  Effect.suspend(() => {
-    const events = log(eventCount)
-    const ours = () => Result.getOrThrow(Replay.fold(Ledger, undefined, events))
-    deepStrictEqual(ours()?.data, foldByHand(events).data)
-    return compare({
-      name: `fold/${eventCount}`,
-      work: { count: eventCount, unit: "events" },
-      target: 0.5,
-      // Several folds to a step, so that what is measured is not the steps.
-      ours: Effect.sync(() => repeat(eventCount, ours)),
-      reference: Effect.sync(() => repeat(eventCount, () => foldByHand(events)))
-    }).pipe(Effect.map((figure) => ({ ...figure, ...perFold(eventCount, figure) })))
+/** Milliseconds of one task, by tinybench. The turns are ours: it would run one task to its end, and then the other. */
+const measurement = (work: () => void) =>
+  Effect.sync(() => {
+    const bench = new Bench({ time: 100, iterations: 5, warmup: false, throws: true })
+    const [task] = bench.add("fold", work).runSync()
+    if (task?.result.state !== "completed") throw new Error("A fold was not measured")
+    return task.result.latency.p50
   })
-
-const foldsPerStep = (eventCount: number) => Math.max(1, Math.round(10_000 / eventCount))
 
 /** Where the states go: one that nobody is given need not be made, which no caller's loop is spared. */
 const given: { state: unknown } = { state: undefined }
 
-const repeat = (eventCount: number, run: () => unknown) => {
-  for (let count = foldsPerStep(eventCount); count > 0; count--) given.state = run()
-}
+/** Several folds to a task, so that what is measured is not the clock. */
+const eventsPerTask = 10_000
 
-const perFold = (eventCount: number, { ours, reference }: { readonly ours: number; readonly reference: number }) => ({
-  ours: ours * foldsPerStep(eventCount),
-  reference: reference * foldsPerStep(eventCount)
+const compareFolds = (
+  name: string,
+  target: number,
+  eventCount: number,
+  prepare: () => { readonly ours: () => unknown; readonly reference: () => unknown }
+): Run => ({
+  names: [name],
+  figures: Effect.gen(function* () {
+    const foldCount = Math.max(1, Math.round(eventsPerTask / eventCount))
+    const rateOf = (fold: () => unknown) =>
+      Effect.map(
+        measurement(() => {
+          for (let count = foldCount; count > 0; count--) given.state = fold()
+        }),
+        (millis) => (eventCount * foldCount * 1000) / millis
+      )
+    const prepared = prepare()
+    const [ours, reference] = [rateOf(prepared.ours), rateOf(prepared.reference)]
+    yield* alternate(ours, reference, warmUpTurnCount)
+    return [figureOf(name, "events/s", target, yield* alternate(ours, reference, 7), "more")]
+  })
 })
 
+const warmUpTurnCount = 2
+
+const fold = (eventCount: number) =>
+  compareFolds(`fold/${eventCount}`, 0.6, eventCount, () => {
+    const events = log(eventCount)
+    const ours = () => Result.getOrThrow(Replay.fold(Ledger, undefined, events))
+    const reference = () => foldByHand(events)
+    deepStrictEqual(ours()?.data, reference().data)
+    return { ours, reference }
+  })
+
+const wideningCount = 10_000
+
 /** Every event adds a key: where a copy for each event is quadratic. */
-const widening = Effect.suspend(() => {
+const widening = compareFolds("fold/widening", 0.3, wideningCount, () => {
   const workflow = Workflow.open("widening")
-  const events: ReadonlyArray<WorkflowEvent> = Array.map(log(10_000), (event, place) => ({
+  const events: ReadonlyArray<WorkflowEvent> = Array.map(log(wideningCount), (event, place) => ({
     ...event,
     payload: { [`key-${place}`]: place }
   }))
-  const byHand = () => {
+  const reference = () => {
     const data: { [key: string]: unknown } = {}
     let currentState = ""
     let position = 0
@@ -53,19 +77,8 @@ const widening = Effect.suspend(() => {
     return { data, currentState, position }
   }
   const ours = () => Result.getOrThrow(Replay.fold(workflow, undefined, events))
-  deepStrictEqual(ours()?.data, byHand().data)
-  return compare({
-    name: "fold/widening",
-    work: { count: events.length, unit: "events" },
-    target: 0.3,
-    ours: Effect.sync(ours),
-    reference: Effect.sync(byHand)
-  })
+  deepStrictEqual(ours()?.data, reference().data)
+  return { ours, reference }
 })
 
-export const folds = {
-  "fold/10": fold(10),
-  "fold/1000": fold(1000),
-  "fold/100000": fold(100_000),
-  "fold/widening": widening
-}
+export const folds: ReadonlyArray<Run> = [fold(10), fold(1000), fold(100_000), widening]

@@ -6,9 +6,10 @@ const Booked = Schema.Struct({ cents: Schema.Int, account: Schema.String, note: 
 type Booked = typeof Booked.Type
 
 const Balance = Schema.Struct({ cents: Schema.Int, bookingCount: Schema.Int, lastAccount: Schema.String })
-type Balance = typeof Balance.Type
+export type Balance = typeof Balance.Type
 
-const book = (data: Balance, { account, cents }: Booked): Balance => ({
+/** The reducer, which the references call as well. */
+export const book = (data: Balance, { account, cents }: Booked): Balance => ({
   cents: data.cents + cents,
   bookingCount: data.bookingCount + 1,
   lastAccount: account
@@ -23,6 +24,13 @@ export const Ledger = Workflow.make({
   final: ["Closed"],
   evolve: { Booked: book }
 })
+
+/** The payload of everything that is submitted or queued. */
+export const booking: Booked = {
+  cents: 7,
+  account: "account-7",
+  note: "a booking as it might be, with some words to it"
+}
 
 type Fact =
   | { readonly event_name: "workflow.started"; readonly payload: Balance }

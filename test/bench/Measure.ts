@@ -1,5 +1,5 @@
 /** Measures ours against a hand-written reference in the same run, turn by turn. */
-import { Effect } from "effect"
+import { Array, Effect } from "effect"
 
 export interface Figure {
   readonly name: string
@@ -13,6 +13,55 @@ export interface Figure {
   /** The least ratio that will do; 0 for a figure that is for information. */
   readonly target: number
 }
+
+/** What one turn measured: for a figure, numbers of its unit. */
+export interface Turn<A = number> {
+  readonly ours: A
+  readonly reference: A
+}
+
+export const defaultTurnCount = 5
+
+/** Turn by turn, and every second one begins with the reference: what slows the machine down slows both. */
+export const alternate = Effect.fnUntraced(function* <A, E1, R1, E2, R2>(
+  ours: Effect.Effect<A, E1, R1>,
+  reference: Effect.Effect<A, E2, R2>,
+  turnCount = defaultTurnCount
+) {
+  const turns: Array<Turn<A>> = []
+  for (let turn = 0; turn < turnCount; turn++) {
+    const first = turn % 2 === 0 ? yield* ours : undefined
+    const other = yield* reference
+    turns.push({ ours: first ?? (yield* ours), reference: other })
+  }
+  return turns
+})
+
+/** The figure of some turns: of a rate more is better, of a duration or a size less. */
+export const figureOf = (
+  name: string,
+  unit: string,
+  target: number,
+  turns: ReadonlyArray<Turn>,
+  better: "more" | "less"
+): Figure => ({
+  name,
+  unit,
+  target,
+  ours: median(turns.map((turn) => turn.ours)),
+  reference: median(turns.map((turn) => turn.reference)),
+  ...ratioOf(turns.map(({ ours, reference }) => (better === "more" ? ours / reference : reference / ours)))
+})
+
+/** A figure that is held against a bound instead of a reference: a ratio of 1 is what will do. */
+export const boundedBy = (name: string, unit: string, bound: number, values: ReadonlyArray<number>): Figure =>
+  figureOf(
+    name,
+    unit,
+    1,
+    values.map((ours) => ({ ours, reference: bound })),
+    "less"
+  )
 
 export interface Comparison<E1, R1, E2, R2> {
   readonly name: string
@@ -41,43 +90,63 @@ const calibrate = Effect.fnUntraced(function* <E, R>(effect: Effect.Effect<unkno
   return runCount
 })
 
-/** Medians of at least five turns; every second turn begins with the reference. */
+/** Runs of something that is done as a whole, one after another. */
 export const compare = Effect.fnUntraced(function* <E1, R1, E2, R2>(comparison: Comparison<E1, R1, E2, R2>) {
   const { name, ours, reference, target, turns = 7, work } = comparison
-  const oursCount = yield* calibrate(ours)
-  const referenceCount = yield* calibrate(reference)
-  const taken: Array<{ readonly ours: number; readonly reference: number }> = []
-  for (let turn = 0; turn < turns; turn++) {
-    if (turn % 2 === 0) {
-      const first = yield* millisOf(ours, oursCount)
-      taken.push({ ours: first, reference: yield* millisOf(reference, referenceCount) })
-    } else {
-      const first = yield* millisOf(reference, referenceCount)
-      taken.push({ ours: yield* millisOf(ours, oursCount), reference: first })
-    }
-  }
-  const value = (millis: number) => (work === undefined ? millis : (work.count / millis) * 1000)
-  const figure: Figure = {
+  const rateOf = <E, R>(effect: Effect.Effect<unknown, E, R>, runCount: number) =>
+    Effect.map(millisOf(effect, runCount), (millis) => (work === undefined ? millis : (work.count / millis) * 1000))
+  const taken = yield* alternate(
+    rateOf(ours, yield* calibrate(ours)),
+    rateOf(reference, yield* calibrate(reference)),
+    turns
+  )
+  return figureOf(
     name,
-    unit: work === undefined ? "ms" : `${work.unit}/s`,
-    ours: value(median(taken.map((turn) => turn.ours))),
-    reference: value(median(taken.map((turn) => turn.reference))),
-    ...ratioOf(taken.map((turn) => turn.reference / turn.ours)),
-    target
-  }
-  return figure
+    work === undefined ? "ms" : `${work.unit}/s`,
+    target,
+    taken,
+    work === undefined ? "less" : "more"
+  )
 })
+
+/** How long a closed loop goes on. */
+const loopMillis = 1000
+
+/** Steps a second of so many fibers, each beginning its next step when the last one is done. */
+export const closedLoop = <E, R>(fiberCount: number, step: (fiber: number) => Effect.Effect<unknown, E, R>) =>
+  Effect.gen(function* () {
+    let stepCount = 0
+    const startedAt = performance.now()
+    const until = startedAt + loopMillis
+    yield* Effect.forEach(
+      Array.range(0, fiberCount - 1),
+      (fiber) =>
+        Effect.whileLoop({
+          while: () => performance.now() < until,
+          body: () => step(fiber),
+          step: () => {
+            stepCount++
+          }
+        }),
+      { concurrency: fiberCount, discard: true }
+    )
+    return { stepCount, perSecond: (stepCount * 1000) / (performance.now() - startedAt) }
+  })
 
 export const ratioOf = (ratios: ReadonlyArray<number>): Pick<Figure, "ratio" | "spread"> => {
   const ratio = median(ratios)
   return { ratio, spread: (Math.max(...ratios) - Math.min(...ratios)) / 2 / ratio }
 }
 
-export const median = (values: ReadonlyArray<number>): number => {
+export const median = (values: ReadonlyArray<number>): number => percentile(values, 50)
+
+/** Between two values, in proportion. */
+export const percentile = (values: ReadonlyArray<number>, percent: number): number => {
   const sorted = values.toSorted((left, right) => left - right)
-  const middle = Math.floor(sorted.length / 2)
-  const [low = 0, high = 0] = sorted.length % 2 === 0 ? sorted.slice(middle - 1) : sorted.slice(middle)
-  return sorted.length % 2 === 0 ? (low + high) / 2 : low
+  const place = ((sorted.length - 1) * percent) / 100
+  const low = sorted[Math.floor(place)] ?? 0
+  const high = sorted[Math.ceil(place)] ?? 0
+  return low + (high - low) * (place - Math.floor(place))
 }
 
 export const isMissed = (figure: Figure): boolean => figure.ratio < figure.target

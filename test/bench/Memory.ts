@@ -2,13 +2,17 @@
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
-import { writeLedger } from "./Database.ts"
-import { type Figure, median, ratioOf } from "./Measure.ts"
+import { onServer, writeLedger } from "./Database.ts"
+import { alternate, figureOf } from "./Measure.ts"
+import type { Run } from "./Run.ts"
+import { Servers } from "./Servers.ts"
+
+const schema = "refold_bench_memory"
 
 const child = fileURLToPath(new URL("MemoryChild.ts", import.meta.url))
 
 /** Peak RSS in MiB. Through a shell: a child begins with the peak of whoever starts it, and a shell's is small. */
-const peakOf = (url: string, schema: string, work: "import" | "replay", eventCount: number) =>
+const peakOf = (url: string, work: "import" | "replay", eventCount: number) =>
   Effect.sync(() => {
     const { status, stderr, stdout } = spawnSync(
       "sh",
@@ -36,30 +40,18 @@ const lengths = { import: 100_000, replay: 20_000 }
 /** Fewer of what takes a minute each. */
 const turns = { import: 3, replay: 5 }
 
-const memory = (url: string, schema: string, work: "import" | "replay") =>
-  Effect.gen(function* () {
+const memory = (work: "import" | "replay"): Run => ({
+  names: [`memory/${work}`],
+  figures: Effect.gen(function* () {
+    const url = yield* (yield* Servers).databaseUrl
     const short = lengths[work]
     if (work === "replay") {
       yield* writeLedger(`memory ${short}`, 0, short)
       yield* writeLedger(`memory ${short * 10}`, 0, short * 10)
     }
-    const taken: Array<{ readonly once: number; readonly tenfold: number }> = []
-    for (let turn = 0; turn < turns[work]; turn++) {
-      const once = yield* peakOf(url, schema, work, short)
-      taken.push({ once, tenfold: yield* peakOf(url, schema, work, short * 10) })
-    }
-    const figure: Figure = {
-      name: `memory/${work}`,
-      unit: "MiB",
-      ours: median(taken.map((turn) => turn.tenfold)),
-      reference: median(taken.map((turn) => turn.once)),
-      ...ratioOf(taken.map((turn) => turn.once / turn.tenfold)),
-      target: 1 / 1.3
-    }
-    return figure
-  })
-
-export const memories = (url: string, schema: string) => ({
-  "memory/import": memory(url, schema, "import"),
-  "memory/replay": memory(url, schema, "replay")
+    const taken = yield* alternate(peakOf(url, work, short * 10), peakOf(url, work, short), turns[work])
+    return [figureOf(`memory/${work}`, "MiB", 1 / 1.3, taken, "less")]
+  }).pipe(Effect.provide(onServer({ schema })))
 })
+
+export const memories: ReadonlyArray<Run> = [memory("import"), memory("replay")]

@@ -16,7 +16,7 @@ const replaying = WorkflowEventSourcing.use((sourcing) =>
   sourcing.replayEvents(`memory ${eventCount}`, tenant, { useSnapshots: false })
 )
 
-const live = layerOn(url, schema)
+const live = layerOn({ url, schema })
 await (work === "import"
   ? Effect.runPromise(Effect.asVoid(Effect.provide(importing, live)))
   : Effect.runPromise(Effect.asVoid(Effect.provide(replaying, live))))

@@ -1,4 +1,4 @@
-/** What worker processes do together: two against one, and how soon one takes over from another that was killed. */
+/** How soon a worker process takes over from another that was killed. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -11,12 +11,10 @@ import { Counting } from "../chaos/Counting.ts"
 import { leaseDuration } from "../chaos/leaseDuration.ts"
 import { startPostgres } from "../servers/Postgres.ts"
 import { startRedis } from "../servers/Redis.ts"
-import { type Figure, median, ratioOf } from "./Measure.ts"
+import { boundedBy } from "./Measure.ts"
+import type { Run } from "./Run.ts"
 
 const file = fileURLToPath(new URL("../chaos/workerProcess.ts", import.meta.url))
-
-const executionCount = 640
-const eventCount = 20
 
 /** Servers of their own, since worker processes use the default names. */
 const withServers = <A, E>(
@@ -77,52 +75,7 @@ const ownersAre = (count: number) =>
     )
   )
 
-/** Events a second, from the first enqueued to the last settled. */
-const drain = Effect.fnUntraced(function* (prefix: string) {
-  const runtime = yield* TypeScriptWorkflowRuntime
-  const queue = yield* WorkflowEventProcessingModel
-  const places = yield* startExecutions(prefix, executionCount)
-  const startedAt = performance.now()
-  for (let n = 1; n <= eventCount; n++) {
-    const batch = places.map((place) => counted(place, n))
-    if (Array.isReadonlyArrayNonEmpty(batch)) yield* runtime.enqueueEvents(batch)
-  }
-  yield* until(Effect.map(queue.lag, (lag) => lag.every(({ waitingCount }) => waitingCount === 0)))
-  return (executionCount * eventCount * 1000) / (performance.now() - startedAt)
-})
-
 const turnCount = 3
-
-/** Two worker processes against one, on the same queue. */
-const two = withServers((startWorker) =>
-  Effect.gen(function* () {
-    yield* Effect.promise(startWorker)
-    yield* until(ownersAre(1))
-    yield* drain("warm")
-    const turns: Array<{ readonly ours: number; readonly reference: number }> = []
-    for (let turn = 0; turn < turnCount; turn++) {
-      const reference = yield* drain(`one-${turn}`)
-      const second = yield* Effect.promise(startWorker)
-      yield* until(ownersAre(2))
-      turns.push({ ours: yield* drain(`two-${turn}`), reference })
-      yield* Effect.promise(async () => {
-        const exited = once(second, "exit")
-        second.kill("SIGTERM")
-        await exited
-      })
-      yield* until(ownersAre(1))
-    }
-    const figure: Figure = {
-      name: "process/two",
-      unit: "events/s",
-      ours: median(turns.map(({ ours }) => ours)),
-      reference: median(turns.map(({ reference }) => reference)),
-      ...ratioOf(turns.map(({ ours, reference }) => ours / reference)),
-      target: 1
-    }
-    return figure
-  })
-)
 
 /** From the kill of an owner to the event of one of its executions; the reference is its lease and two seconds. */
 const takeover = withServers((startWorker) =>
@@ -148,17 +101,9 @@ const takeover = withServers((startWorker) =>
       yield* until(Effect.map(runtime.getExecutionState(place), ({ position }) => position === 2))
       millis.push(performance.now() - startedAt)
     }
-    const reference = Duration.toMillis(Duration.sum(leaseDuration, Duration.seconds(2)))
-    const figure: Figure = {
-      name: "process/takeover",
-      unit: "ms",
-      ours: median(millis),
-      reference,
-      ...ratioOf(millis.map((each) => reference / each)),
-      target: 1
-    }
-    return figure
+    const bound = Duration.toMillis(Duration.sum(leaseDuration, Duration.seconds(2)))
+    return [boundedBy("process/takeover", "ms", bound, millis)]
   })
 )
 
-export const workers = { "process/two": two, "process/takeover": takeover }
+export const takeovers: ReadonlyArray<Run> = [{ names: ["process/takeover"], figures: takeover }]

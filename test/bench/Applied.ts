@@ -1,0 +1,25 @@
+import { Deferred, Effect } from "effect"
+
+/** Events by their ids, as somebody writes them and somebody waits for them, in either order. */
+export class Applied {
+  readonly #events = new Map<string, Deferred.Deferred<void>>()
+
+  #of(id: string): Deferred.Deferred<void> {
+    const known = this.#events.get(id)
+    if (known !== undefined) return known
+    const fresh = Deferred.makeUnsafe<void>()
+    this.#events.set(id, fresh)
+    return fresh
+  }
+
+  wait(id: string): Effect.Effect<void> {
+    return Effect.andThen(
+      Deferred.await(this.#of(id)),
+      Effect.sync(() => void this.#events.delete(id))
+    )
+  }
+
+  tell(id: string): void {
+    Deferred.doneUnsafe(this.#of(id), Effect.void)
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Worker processes on a backlog of queued events: against the same by hand, and two of ours against one.
+ *
+ * **Details**
+ *
+ * Each turn has a backlog and processes of its own, so each begins cold, as a worker does that is started because there is
+ * a backlog. The clock runs from the word to go, which processes get when their modules are loaded and their connections
+ * open.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import { EventStream, Partition, PartitionLeases, WorkflowEventModel } from "@refold/core"
+import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
+import { Array, Effect, Schedule } from "effect"
+import { SqlClient } from "effect/sql"
+import * as ByHand from "./ByHand.ts"
+import { runtimeOnServers, startLedgers, tenant } from "./Database.ts"
+import { booking } from "./Ledger.ts"
+import { alternate, figureOf } from "./Measure.ts"
+import type { Run } from "./Run.ts"
+import { Servers } from "./Servers.ts"
+
+const schema = "refold_bench_backlog"
+
+const eventsPerExecution = 50
+const executionCount = 2000
+
+/** Of the reference, which takes many times as long for each event: a 20th of the backlog, as deep. */
+const executionCountByHand = 100
+
+const file = fileURLToPath(new URL("WorkerProcess.ts", import.meta.url))
+
+/** A worker process that waits for the word; gone with the scope. */
+const startProcess = Effect.fnUntraced(function* (kind: "ours" | "by hand", stream: string) {
+  const servers = yield* Servers
+  const env = {
+    ...process.env,
+    DATABASE_URL: yield* servers.databaseUrl,
+    REDIS_URL: yield* servers.redisUrl,
+    BENCH_SCHEMA: schema,
+    BENCH_STREAM: stream
+  }
+  return yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const child = spawn(process.execPath, ["--conditions=@refold/source", file, kind], {
+        env,
+        stdio: ["ignore", "ignore", "inherit", "ipc"]
+      })
+      await once(child, "message")
+      return child
+    }),
+    (child) =>
+      Effect.promise(async () => {
+        if (child.exitCode !== null || child.signalCode !== null) return
+        const exited = once(child, "exit")
+        child.kill("SIGTERM")
+        await exited
+      })
+  )
+})
+
+const go = (children: ReadonlyArray<ChildProcess>) =>
+  Effect.sync(() => {
+    for (const child of children) child.send("go")
+  })
+
+const until = <E, R>(isDone: Effect.Effect<boolean, E, R>) =>
+  Effect.repeat(isDone, { until: (done) => done, schedule: Schedule.spaced("10 millis") })
+
+/** Events in all the feeds: one look at 64 rows, which leaves the workers alone. */
+const countEvents = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ count: number }>`
+    select sum(last_offset)::int as count from ${sql(`${schema}.partitions`)}`
+  return row?.count ?? 0
+})
+
+/** Queues the backlog of so many new executions. */
+const queueBacklog = Effect.fnUntraced(function* (prefix: string) {
+  const runtime = yield* TypeScriptWorkflowRuntime
+  const executionIds = yield* startLedgers(prefix, executionCount)
+  const batch: ReadonlyArray<SubmitOptions> = executionIds.map((executionId) => ({
+    tenant,
+    executionId,
+    submission: { event_name: "Booked", payload: booking }
+  }))
+  for (let nth = 0; nth < eventsPerExecution; nth++) {
+    if (Array.isReadonlyArrayNonEmpty(batch)) yield* runtime.enqueueEvents(batch)
+  }
+  return executionIds
+})
+
+const millisSince = (startedAt: number) => performance.now() - startedAt
+
+const prefixOf = (what: string) => `${what} ${crypto.randomUUID()}`
+
+/** Events a second of one worker, started after everything is queued. */
+const drainOurs = Effect.gen(function* () {
+  const eventCount = executionCount * eventsPerExecution
+  yield* queueBacklog(prefixOf("ours"))
+  const worker = yield* startProcess("ours", "")
+  const before = yield* countEvents
+  const startedAt = performance.now()
+  yield* go([worker])
+  yield* until(Effect.map(countEvents, (count) => count >= before + eventCount))
+  return (eventCount * 1000) / millisSince(startedAt)
+}).pipe(Effect.scoped)
+
+const drainByHand = Effect.gen(function* () {
+  const redisUrl = yield* (yield* Servers).redisUrl
+  const byHand = yield* ByHand.make(schema)
+  const redis = yield* ByHand.connect(redisUrl)
+  const prefix = prefixOf("by hand")
+  const eventCount = executionCountByHand * eventsPerExecution
+  yield* byHand.createTables
+  yield* byHand.start(prefix, executionCountByHand)
+  const entries = yield* byHand.enqueueMany(prefix, executionCountByHand, eventsPerExecution)
+  yield* ByHand.createGroup(redis, prefix)
+  yield* Effect.forEach(entries, ({ execution_id, id }) => ByHand.publish(redis, prefix, id, execution_id), {
+    concurrency: 100
+  })
+  const worker = yield* startProcess("by hand", prefix)
+  const startedAt = performance.now()
+  yield* go([worker])
+  yield* until(Effect.map(byHand.countApplied(prefix), (count) => count === eventCount))
+  return (eventCount * 1000) / millisSince(startedAt)
+}).pipe(Effect.scoped)
+
+const backlog: Run = {
+  names: ["backlog"],
+  figures: Effect.gen(function* () {
+    return [figureOf("backlog", "events/s", 6, yield* alternate(drainOurs, drainByHand), "more")]
+  }).pipe(Effect.provide(runtimeOnServers(schema)))
+}
+
+const areSettled = (ownerCount: number) =>
+  Effect.gen(function* () {
+    const held = yield* (yield* PartitionLeases).list
+    const counts = Object.values(Array.groupBy(held, ({ owner }) => owner)).map((owned) => owned.length)
+    return counts.length === ownerCount && counts.every((count) => count === Partition.defaultCount / ownerCount)
+  })
+
+/**
+ * Events a second of so many workers whose leases are settled. The backlog is queued in one transaction: until it commits,
+ * the workers have nothing to do.
+ */
+const drainWith = (workerCount: number) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const stream = yield* EventStream
+    const { partitionCount } = yield* WorkflowEventModel
+    const eventCount = executionCount * eventsPerExecution
+    const workers = yield* Effect.forEach(Array.range(1, workerCount), () => startProcess("ours", ""), {
+      concurrency: workerCount
+    })
+    yield* go(workers)
+    yield* until(areSettled(workerCount))
+    const executionIds = yield* sql.withTransaction(queueBacklog(prefixOf("workers")))
+    const before = yield* countEvents
+    const wakeUps = executionIds.map((executionId) => ({
+      tenant,
+      executionId,
+      partition: Partition.of(tenant, executionId, partitionCount)
+    }))
+    const startedAt = performance.now()
+    if (Array.isReadonlyArrayNonEmpty(wakeUps)) yield* stream.publish(wakeUps)
+    yield* until(Effect.map(countEvents, (count) => count >= before + eventCount))
+    return (eventCount * 1000) / millisSince(startedAt)
+  }).pipe(Effect.scoped)
+
+const workers: Run = {
+  names: ["workers"],
+  figures: Effect.gen(function* () {
+    return [figureOf("workers", "events/s", 1.2, yield* alternate(drainWith(2), drainWith(1)), "more")]
+  }).pipe(Effect.provide(runtimeOnServers(schema)))
+}
+
+export const backlogs: ReadonlyArray<Run> = [backlog, workers]

@@ -1,0 +1,9 @@
+/** One measurement, and the names of the figures that it gives. */
+import type { Effect, Scope } from "effect"
+import type { Figure } from "./Measure.ts"
+import type { Servers } from "./Servers.ts"
+
+export interface Run {
+  readonly names: ReadonlyArray<string>
+  readonly figures: Effect.Effect<ReadonlyArray<Figure>, unknown, Servers | Scope.Scope>
+}
