@@ -76,18 +76,27 @@ const countEvents = Effect.gen(function* () {
   return row?.count ?? 0
 })
 
-/** Queues the backlog of so many new executions. */
+/** Queues the backlog of new executions: the first event of each as a caller would, the others as copies of it. */
 const queueBacklog = Effect.fnUntraced(function* (prefix: string) {
+  const sql = yield* SqlClient.SqlClient
   const runtime = yield* TypeScriptWorkflowRuntime
   const executionIds = yield* startLedgers(prefix, executionCount)
-  const batch: ReadonlyArray<SubmitOptions> = executionIds.map((executionId) => ({
+  const firsts: ReadonlyArray<SubmitOptions> = executionIds.map((executionId) => ({
     tenant,
     executionId,
     submission: { event_name: "Booked", payload: booking }
   }))
-  for (let nth = 0; nth < eventsPerExecution; nth++) {
-    if (Array.isReadonlyArrayNonEmpty(batch)) yield* runtime.enqueueEvents(batch)
-  }
+  if (Array.isReadonlyArrayNonEmpty(firsts)) yield* runtime.enqueueEvents(firsts)
+  const [queue, queueLengths] = [sql(`${schema}.queue`), sql(`${schema}.queue_lengths`)]
+  const isOfBacklog = sql`tenant = ${tenant} and execution_id >= ${`${prefix} `} and execution_id < ${`${prefix}!`}`
+  yield* sql`
+    insert into ${queue} (tenant, execution_id, queue_position, partition, processing_id, event_id, submission, queued_at)
+    select tenant, execution_id, n, partition, gen_random_uuid()::text, gen_random_uuid()::text, submission, queued_at
+      from ${queue}, generate_series(2, ${eventsPerExecution}::int) n
+     where ${isOfBacklog}
+     order by n, execution_id`
+  yield* sql`update ${queueLengths} set length = ${eventsPerExecution} where ${isOfBacklog}`
+  yield* sql`analyze ${queue}`
   return executionIds
 })
 
