@@ -5,7 +5,7 @@ import { Effect, Result, Schema, Stream } from "effect"
 import type { ExecutionState } from "./ExecutionState.ts"
 import type { Instant } from "./Instant.ts"
 import { type PlainHandler, Unfoldable, type Workflow } from "./Workflow.ts"
-import type { WorkflowEvent } from "./WorkflowEvent.ts"
+import { type WorkflowEvent, startedEventName } from "./WorkflowEvent.ts"
 
 /** Where a replay ends: at an instant (events of that instant included), at a position, or at the end of the log. */
 export interface Bounds {
@@ -74,10 +74,16 @@ export const evolve = <State extends string, Data>(
   event: WorkflowEvent
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => fold(workflow, state, [event])
 
-/** A fold under way: the state it will hand out at its end, and until then its own to change. */
+/** A fold under way: its data is its own to change until the state is handed out. */
 interface Folding<Data> {
   readonly from: ExecutionState<Data> | undefined
-  readonly state: { -readonly [Field in keyof ExecutionState<Data>]: ExecutionState<Data>[Field] }
+  tenant: string
+  executionId: string
+  startedAt: Instant
+  data: Data
+  position: number
+  /** The event at `position`, where this fold has come to it. */
+  last: WorkflowEvent | undefined
 }
 
 const begin = <State extends string, Data>(
@@ -85,41 +91,37 @@ const begin = <State extends string, Data>(
   from: ExecutionState<Data> | undefined
 ): Folding<Data> => ({
   from,
-  state: {
-    tenant: from === undefined ? "" : from.tenant,
-    executionId: from === undefined ? "" : from.executionId,
-    workflow: workflow.ref,
-    currentState: from === undefined ? "" : from.currentState,
-    data: workflow.ownData(from === undefined ? workflow.initial.data : from.data),
-    position: from === undefined ? 0 : from.position,
-    isComplete: false,
-    startedAt: from === undefined ? "" : from.startedAt,
-    updatedAt: from === undefined ? "" : from.updatedAt
-  }
+  tenant: from === undefined ? "" : from.tenant,
+  executionId: from === undefined ? "" : from.executionId,
+  startedAt: from === undefined ? "" : from.startedAt,
+  data: workflow.ownData(from === undefined ? workflow.initial.data : from.data),
+  position: from === undefined ? 0 : from.position,
+  last: undefined
 })
 
 /** Folds more events in. Works on local copies: this loop is what a replay costs. */
 const advance = <State extends string, Data>(
   workflow: Workflow<State, Data>,
-  { state }: Folding<Data>,
+  folding: Folding<Data>,
   events: Iterable<WorkflowEvent>,
   { to, until }: Bounds
 ): CorruptHistory | undefined => {
   const { plainHandlers } = workflow
-  let { currentState, data, executionId, position, tenant, updatedAt } = state
-  // Events of one name often come in runs: the handler is looked up once for each.
-  let eventName: string | undefined
+  const isBounded = to !== undefined || until !== undefined
+  let { data, executionId, last, position, tenant } = folding
+  // Events of one name often come in runs: the handler is looked up once for each. None is for the first event of all.
+  let eventName = startedEventName
   let plain: PlainHandler<Data> | undefined
   for (const event of events) {
     if (position === 0) {
       tenant = event.tenant
       executionId = event.execution_id
-      state.startedAt = event.created_at
+      folding.startedAt = event.created_at
     } else if (event.tenant !== tenant || event.execution_id !== executionId) {
       return broken(event, "it is an event of another execution")
     }
     if (event.position <= position) continue
-    if ((to !== undefined && event.position > to) || (until !== undefined && event.created_at > until)) continue
+    if (isBounded && isBeyond(event, to, until)) continue
     if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
     if (event.event_name !== eventName) {
       eventName = event.event_name
@@ -132,27 +134,37 @@ const advance = <State extends string, Data>(
       if (next instanceof Unfoldable) return broken(event, next.reason)
       data = next
     }
-    currentState = event.to_state
     position = event.position
-    updatedAt = event.created_at
+    last = event
   }
-  state.tenant = tenant
-  state.executionId = executionId
-  state.data = data
-  state.currentState = currentState
-  state.position = position
-  state.updatedAt = updatedAt
+  folding.tenant = tenant
+  folding.executionId = executionId
+  folding.data = data
+  folding.position = position
+  folding.last = last
   return undefined
 }
 
+const isBeyond = (event: WorkflowEvent, to: number | undefined, until: Instant | undefined): boolean =>
+  (to !== undefined && event.position > to) || (until !== undefined && event.created_at > until)
+
 const finish = <State extends string, Data>(
   workflow: Workflow<State, Data>,
-  { from, state }: Folding<Data>
-): ExecutionState<Data> | undefined => {
-  if (state.position === (from === undefined ? 0 : from.position)) return from
-  state.isComplete = workflow.finalStates.has(state.currentState)
-  return state
-}
+  { data, executionId, from, last, position, startedAt, tenant }: Folding<Data>
+): ExecutionState<Data> | undefined =>
+  last === undefined
+    ? from
+    : {
+        tenant,
+        executionId,
+        workflow: workflow.ref,
+        currentState: last.to_state,
+        data,
+        position,
+        isComplete: workflow.finalStates.has(last.to_state),
+        startedAt,
+        updatedAt: last.created_at
+      }
 
 const broken = (event: WorkflowEvent, reason: string): CorruptHistory =>
   new CorruptHistory({ tenant: event.tenant, executionId: event.execution_id, position: event.position, reason })
