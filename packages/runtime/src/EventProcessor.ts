@@ -31,8 +31,8 @@ import {
   Schedule,
   identity
 } from "effect"
-import { ExecutionCache } from "./ExecutionCache.ts"
 import * as Metrics from "./Metrics.ts"
+import { RecentStates } from "./RecentStates.ts"
 import { SnapshotWriter } from "./SnapshotWriter.ts"
 import { WorkflowEventSourcing } from "./WorkflowEventSourcing.ts"
 import { Workflows } from "./Workflows.ts"
@@ -63,9 +63,6 @@ const reconnecting = Schedule.exponential("50 millis").pipe(Schedule.jittered, S
 
 /** Claims kept over a failure of the store; others are taken up, and counted, anew. */
 const maxUnended = 1000
-
-/** States kept in memory. */
-const maxStates = 1000
 
 /** Executions loaded at once. */
 const loadConcurrency = 8
@@ -120,8 +117,8 @@ const make = Effect.fnUntraced(function* (options: {
   const sourcing = yield* WorkflowEventSourcing
   const snapshots = yield* SnapshotWriter
   const workflows = yield* Workflows
-  // So that the next event of an execution needs no replay; a state is used at its own position alone.
-  const states = new ExecutionCache<ExecutionState.ExecutionState>(maxStates)
+  // A state is used at the position of its execution alone.
+  const states = yield* RecentStates
   /**
    * Work taken up whose attempt has not ended, since the store failed or writers were faster: it goes on at the next turn,
    * and counts as one, so that no event becomes a dead letter for what it is not to blame for.
@@ -241,7 +238,7 @@ const make = Effect.fnUntraced(function* (options: {
       (result) => result
     )
     if (Result.isSuccess(folded) && folded.success !== undefined) {
-      states.set(folded.success, folded.success)
+      states.set(folded.success)
       yield* snapshots.offer(workflow, state, folded.success)
     }
     // The event that stopped the step is the next one's first: it is claimed, and counted, as such.

@@ -24,7 +24,9 @@ import { EventProcessor } from "./EventProcessor.ts"
 import { ExecutionCache } from "./ExecutionCache.ts"
 import { ExecutionNotFound } from "./ExecutionErrors.ts"
 import * as Metrics from "./Metrics.ts"
+import { RecentStates, defaultCapacity } from "./RecentStates.ts"
 import { SnapshotWriter } from "./SnapshotWriter.ts"
+import { Turns } from "./Turns.ts"
 import { type ReplayError, WorkflowEventSourcing, checkIds } from "./WorkflowEventSourcing.ts"
 import { WakeUps } from "./WakeUps.ts"
 import { WorkflowNotFound, Workflows } from "./Workflows.ts"
@@ -162,6 +164,8 @@ export interface RuntimeOptions {
   readonly maxPayloadBytes?: number
   /** What follows a failed attempt at a queued event; by default ten attempts, after which the execution waits. */
   readonly failurePolicy?: FailurePolicy.FailurePolicy
+  /** Executions whose last state is kept in memory, so that their next event needs no replay; 1,000 by default. */
+  readonly maxCachedStates?: number
 }
 
 export class TypeScriptWorkflowRuntime extends Context.Service<
@@ -177,8 +181,8 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      *
      * **Details**
      *
-     * When another writer was faster it loads and decides anew, at most {@link maxAttempts} times in all. With an
-     * idempotency key, the same submission gives the first result ever after; a rejected one leaves no trace and is
+     * Submissions to one execution are decided one after another; when a writer elsewhere was faster it loads and decides
+     * anew, at most {@link maxAttempts} times in all. The data of the state is frozen. With an idempotency key, the same submission gives the first result ever after; a rejected one leaves no trace and is
      * decided again.
      */
     readonly submitEvent: (options: SubmitOptions) => Effect.Effect<ExecutionState.ExecutionState, SubmitError>
@@ -220,12 +224,17 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
     }) => Effect.Effect<ExecutionState.ExecutionState, ReplayError | CompletionTimeout>
   }
 >()("@refold/runtime/TypeScriptWorkflowRuntime") {
-  static readonly layerWith = ({ failurePolicy = FailurePolicy.defaultPolicy, ...limits }: RuntimeOptions) =>
+  static readonly layerWith = ({
+    failurePolicy = FailurePolicy.defaultPolicy,
+    maxCachedStates = defaultCapacity,
+    ...limits
+  }: RuntimeOptions) =>
     Layer.effect(
       TypeScriptWorkflowRuntime,
       Effect.suspend(() => make(limits))
     ).pipe(
       Layer.provideMerge(EventProcessor.layer({ failurePolicy, ...limits })),
+      Layer.provide(RecentStates.layer(maxCachedStates)),
       Layer.provideMerge(WakeUps.layer),
       Layer.provide(SecureRandom.layerWebCrypto)
     )
@@ -249,6 +258,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const processor = yield* EventProcessor
   const wakeUps = yield* WakeUps
   const random = yield* SecureRandom.SecureRandom
+  const states = yield* RecentStates
+  const turns = new Turns()
   const refs = new ExecutionCache<ExecutionHeader["workflow"]>(maxWorkflowRefs)
 
   /** What the key led to the first time it was used; none when it is new. */
@@ -305,6 +316,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     const folded = yield* Effect.fromResult(Replay.fold(workflow, state, committed.events))
     // One event at least was committed, so there is a state.
     const after = yield* Effect.orDie(Effect.fromNullishOr(folded))
+    states.set(after)
     yield* snapshots.offer(workflow, before, after)
     return after
   })
@@ -343,32 +355,42 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     )
   })
 
+  /** Decides on a state that was remembered, or on the log's. What the former refuses, the latter may accept. */
   const attempt = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, submission, tenant } = options
-    const { executionState } = yield* sourcing.replayEvents(executionId, tenant)
-    // After the replay: a rival that uses the key from here on moves the execution, and that is a conflict.
+    const remembered = states.get(options)
+    const state = remembered ?? (yield* sourcing.replayEvents(executionId, tenant)).executionState
+    // After the state: a rival that uses the key from here on moves the execution, and that is a conflict.
     const first = yield* firstResult(options, submission)
     if (Option.isSome(first)) return first.value
-    const { name, version } = executionState.workflow
+    const { name, version } = state.workflow
     if (submission.workflow !== undefined && submission.workflow !== name) {
       return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
     }
     const workflow = yield* workflows.get(name, version)
-    const decided = Decision.decide(workflow, executionState, submission, limits)
+    const onRemembered = Decision.decide(workflow, state, submission, limits)
+    if (Result.isSuccess(onRemembered)) return yield* append(workflow, state, onRemembered.success, options)
+    const isCurrent = remembered === undefined
+    const current = isCurrent ? state : (yield* sourcing.replayEvents(executionId, tenant)).executionState
+    const decided = isCurrent ? onRemembered : Decision.decide(workflow, current, submission, limits)
     if (Result.isFailure(decided)) yield* Metric.update(Metrics.submissionsRejected, 1)
-    return yield* append(workflow, executionState, yield* Effect.fromResult(decided), options)
+    return yield* append(workflow, current, yield* Effect.fromResult(decided), options)
   })
 
   const submitEvent = Effect.fn("TypeScriptWorkflowRuntime.submitEvent")(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
     yield* checkIds({ tenant, executionId, idempotencyKey })
-    return yield* attempt(options).pipe(
-      Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1)),
+    const submitted = attempt(options).pipe(
+      Effect.tapErrorTag("PositionConflict", () => {
+        states.delete(options)
+        return Metric.update(Metrics.positionConflicts, 1)
+      }),
       Effect.retry({ while: (error) => error._tag === "PositionConflict", schedule: backOff }),
       Effect.catchTag("PositionConflict", () =>
         Effect.fail(new ExecutionContended({ executionId, attemptCount: maxAttempts }))
       )
     )
+    return yield* turns.take(options, submitted)
   })
 
   /** Refuses what no later state could accept, whatever the execution has come to. */

@@ -1,5 +1,6 @@
 /** Calls that come at once go together: one statement, one wait for the disk, for many callers. */
-import { Array, Cause, Deferred, Effect, Exit, Queue } from "effect"
+import { Array, Cause, Deferred, Effect, Exit, Option, Queue } from "effect"
+import type { SqlClient } from "effect/sql"
 
 /** Calls that wait, and go together as the next group; more callers wait to be let in. */
 const maxWaiting = 256
@@ -71,3 +72,7 @@ export const grouped = <Item, A, E>(
         return yield* Deferred.await(answer)
       })
   })
+
+/** Whether the caller has a transaction of its own, of which a group of many callers cannot be part. */
+export const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
+  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)

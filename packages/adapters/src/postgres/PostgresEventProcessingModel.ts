@@ -14,7 +14,7 @@ import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { ints, texts } from "./Arrays.ts"
-import { grouped } from "./Grouping.ts"
+import { grouped, isInTransaction } from "./Grouping.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type HeaderRow, headerColumns, toHeader } from "./PostgresExecutionModel.ts"
@@ -175,13 +175,11 @@ export const layer = (options: SchemaOptions) =>
         select c.place::int, 'closed', c.final_state, ${columns("q")} from closed c left join ${queue} q on false
       `
 
-      const isInTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
-
       const enqueueAll = Effect.fnUntraced(
         function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) {
           const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
           // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
-          const statement = (yield* isInTransaction) ? sql.withTransaction(insert(firsts)) : insert(firsts)
+          const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(insert(firsts)) : insert(firsts)
           const rows = yield* statement.pipe(
             Effect.retry({ times: maxAttempts - 1, while: (error) => sqlState(error) === uniqueViolation })
           )
@@ -212,7 +210,7 @@ export const layer = (options: SchemaOptions) =>
       )
 
       const enqueue = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) =>
-        Effect.flatMap(isInTransaction, (isPartOfIt) =>
+        Effect.flatMap(isInTransaction(sql), (isPartOfIt) =>
           isPartOfIt || events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)
         )
 

@@ -1,0 +1,45 @@
+/** States of the executions used last, so that the next event of one needs no replay. */
+import type { ExecutionRef, ExecutionState } from "@refold/core"
+import { Context, Layer } from "effect"
+import { ExecutionCache } from "./ExecutionCache.ts"
+
+/** States kept by default. */
+export const defaultCapacity = 1000
+
+/**
+ * **Details**
+ *
+ * A state may be older than its execution, of which other processes write as well: what is decided on it is proved by the
+ * commit, at the position of the state. The data is frozen: it is what callers were given too, and an `evolve` that
+ * changed it would spoil the decisions to come.
+ */
+export class RecentStates extends Context.Service<
+  RecentStates,
+  {
+    readonly get: (ref: ExecutionRef) => ExecutionState.ExecutionState | undefined
+    readonly set: (state: ExecutionState.ExecutionState) => void
+    readonly delete: (ref: ExecutionRef) => void
+  }
+>()("@refold/runtime/RecentStates") {
+  static readonly layer = (capacity: number) =>
+    Layer.sync(RecentStates, () => {
+      const states = new ExecutionCache<ExecutionState.ExecutionState>(capacity)
+      return RecentStates.of({
+        get: (ref) => states.get(ref),
+        set: (state) => {
+          freeze(state.data)
+          states.set(state, state)
+        },
+        delete: (ref) => states.delete(ref)
+      })
+    })
+}
+
+/** Arrays and plain objects, down to what is frozen already: of data that shares most of its parts, few are looked at. */
+const freeze = (value: unknown): void => {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value)) return
+  Object.freeze(value)
+  for (const part of Object.values(value)) freeze(part)
+}
