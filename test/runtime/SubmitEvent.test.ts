@@ -2,10 +2,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Commit, type Workflow } from "@refold/core"
 import { TypeScriptWorkflowRuntime, type SubmitOptions, maxAttempts } from "@refold/runtime"
-import { Array as Arr, Effect, Fiber, Metric, Result } from "effect"
+import { Array as Arr, Effect, Fiber, Layer, Metric, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Order, OrderTwo, add } from "./Order.ts"
-import { brokenStore, changed, eventsOf, inAnotherProcess, memory, orderOf, place } from "./Services.ts"
+import {
+  brokenStore,
+  changed,
+  eventsOf,
+  inAnotherProcess,
+  memory,
+  memoryPorts,
+  orderOf,
+  place,
+  servicesWith
+} from "./Services.ts"
 
 const submit = (submission: Workflow.Submission, options: Partial<SubmitOptions> = {}) =>
   TypeScriptWorkflowRuntime.use((runtime) => runtime.submitEvent({ ...place(), submission, ...options }))
@@ -381,6 +391,56 @@ describe("submitEvent", () => {
         assert.deepStrictEqual(new Set(states.map((state) => state.position)), new Set([2, 3, 4, 5, 6, 7]))
         const positions = (yield* eventsOf()).map((event) => event.position)
         assert.deepStrictEqual(positions, [1, 2, 3, 4, 5, 6, 7])
+      }).pipe(Effect.provide(memory()))
+    )
+  })
+
+  describe("on a state that it remembers", () => {
+    it.effect("reads nothing, and goes on where it stopped", () => {
+      let reads = 0
+      const counting = changed({
+        executions: (executions) => ({
+          find: (options) => Effect.suspend(() => (reads++, executions.find(options)))
+        })
+      })
+      return Effect.gen(function* () {
+        yield* orderOf(1)
+        const readsBefore = reads
+        const state = yield* submit(add(7))
+        assert.deepStrictEqual([state.position, reads - readsBefore], [3, 0])
+        assert.deepStrictEqual((yield* TypeScriptWorkflowRuntime.use((own) => own.getExecutionState(place()))).data, {
+          cents: 8,
+          skus: ["pen", "pen"]
+        })
+      }).pipe(Effect.provide(servicesWith().pipe(Layer.provideMerge(counting), Layer.provide(memoryPorts))))
+    })
+
+    it.effect("accepts what only the newer state of another process accepts", () =>
+      Effect.gen(function* () {
+        yield* orderOf(1)
+        yield* submit({ event_name: "Placed", payload: {} }).pipe(inAnotherProcess())
+        const state = yield* submit({ event_name: "Approved", payload: { by: "bob" } })
+        assert.deepStrictEqual([state.currentState, state.position], ["Done", 4])
+      }).pipe(Effect.provide(memory()))
+    )
+
+    it.effect("forgets it when another process was faster, and decides on what that one wrote", () =>
+      Effect.gen(function* () {
+        yield* orderOf(1)
+        yield* submit(add(10, "theirs")).pipe(inAnotherProcess())
+        const state = yield* submit(add(100, "ours"))
+        assert.deepStrictEqual(state.data, { cents: 111, skus: ["pen", "theirs", "ours"] })
+        assert.strictEqual(state.position, 4)
+      }).pipe(Effect.provide(memory()))
+    )
+
+    it.effect("what a caller does to a state that it was given cannot change the next decision", () =>
+      Effect.gen(function* () {
+        const state = yield* orderOf(1)
+        assert.isTrue(Object.isFrozen(state.data))
+        assert.isTrue(Object.isFrozen(Object(state.data).skus))
+        assert.throws(() => Object.assign(Object(state.data), { cents: 1_000_000 }), TypeError)
+        assert.deepInclude((yield* submit(add(1))).data, { cents: 2 })
       }).pipe(Effect.provide(memory()))
     )
   })

@@ -18,7 +18,7 @@ import {
   WorkflowExecutionModel,
   executionKey
 } from "@refold/core"
-import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
+import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EventProcessor } from "./EventProcessor.ts"
 import { ExecutionCache } from "./ExecutionCache.ts"
@@ -242,6 +242,9 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
   static readonly layer = TypeScriptWorkflowRuntime.layerWith({})
 }
 
+/** What `decide` refuses a submission with. */
+const rejections = ["TransitionRejected", "PayloadInvalid", "ExecutionComplete", "InvalidInput"] as const
+
 /** Executions whose workflow is remembered, for what is enqueued to them. */
 const maxWorkflowRefs = 10_000
 
@@ -355,11 +358,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     )
   })
 
-  /** Decides on a state that was remembered, or on the log's. What the former refuses, the latter may accept. */
-  const attempt = Effect.fnUntraced(function* (options: SubmitOptions) {
-    const { executionId, submission, tenant } = options
-    const remembered = states.get(options)
-    const state = remembered ?? (yield* sourcing.replayEvents(executionId, tenant)).executionState
+  const submitOn = Effect.fnUntraced(function* (state: ExecutionState.ExecutionState, options: SubmitOptions) {
+    const { executionId, submission } = options
     // After the state: a rival that uses the key from here on moves the execution, and that is a conflict.
     const first = yield* firstResult(options, submission)
     if (Option.isSome(first)) return first.value
@@ -368,23 +368,29 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
     }
     const workflow = yield* workflows.get(name, version)
-    const onRemembered = Decision.decide(workflow, state, submission, limits)
-    if (Result.isSuccess(onRemembered)) return yield* append(workflow, state, onRemembered.success, options)
-    const isCurrent = remembered === undefined
-    const current = isCurrent ? state : (yield* sourcing.replayEvents(executionId, tenant)).executionState
-    const decided = isCurrent ? onRemembered : Decision.decide(workflow, current, submission, limits)
-    if (Result.isFailure(decided)) yield* Metric.update(Metrics.submissionsRejected, 1)
-    return yield* append(workflow, current, yield* Effect.fromResult(decided), options)
+    const decision = yield* Effect.fromResult(Decision.decide(workflow, state, submission, limits))
+    return yield* append(workflow, state, decision, options)
+  })
+
+  /** On the state that is remembered, if there is one; where another process has moved the execution, on the log's. */
+  const attempt = Effect.fnUntraced(function* (options: SubmitOptions) {
+    const onLog = Effect.flatMap(sourcing.replayEvents(options.executionId, options.tenant), ({ executionState }) =>
+      submitOn(executionState, options)
+    )
+    const remembered = states.get(options)
+    if (remembered === undefined) return yield* onLog
+    return yield* Effect.catchTag(submitOn(remembered, options), ["PositionConflict", "TransitionRejected"], () => {
+      states.delete(options)
+      return onLog
+    })
   })
 
   const submitEvent = Effect.fn("TypeScriptWorkflowRuntime.submitEvent")(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
     yield* checkIds({ tenant, executionId, idempotencyKey })
     const submitted = attempt(options).pipe(
-      Effect.tapErrorTag("PositionConflict", () => {
-        states.delete(options)
-        return Metric.update(Metrics.positionConflicts, 1)
-      }),
+      Effect.tapErrorTag(rejections, () => Metric.update(Metrics.submissionsRejected, 1)),
+      Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1)),
       Effect.retry({ while: (error) => error._tag === "PositionConflict", schedule: backOff }),
       Effect.catchTag("PositionConflict", () =>
         Effect.fail(new ExecutionContended({ executionId, attemptCount: maxAttempts }))
