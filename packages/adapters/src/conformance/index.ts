@@ -1,3 +1,15 @@
+export {
+  type AdapterCheck,
+  AdapterUnfit,
+  KitName,
+  type KitOptions,
+  NothingToCheck,
+  PortMissing,
+  PromiseBroken,
+  adapterChecks,
+  checkAdapter,
+  testAdapter
+} from "./AdapterKit.ts"
 export { type Check, ConformanceFailure } from "./Check.ts"
 export { durableEventStreamSuite, eventStreamSuite } from "./EventStreamSuite.ts"
 export { partitionLeasesSuite } from "./PartitionLeasesSuite.ts"

@@ -1,0 +1,121 @@
+/** One SQLite file, open for as long as its layer lives. Statements go in; decoded values, or the port's error, come out. */
+import { DatabaseSync, type SQLInputValue } from "node:sqlite"
+import { Instant, StoreError } from "@refold/core"
+import { Array, Clock, Context, Duration, Effect, Option, Predicate, Schema, Stream } from "effect"
+
+/** A record is kept as the JSON that it is; beside it stand the columns that queries look at. */
+const schema = `
+  create table store (partition_count integer not null) strict;
+  create table events (
+    tenant text, execution_id text, position integer, partition integer not null, "offset" integer not null,
+    event_id text not null, idempotency_key text, created_at text not null, record text not null,
+    primary key (tenant, execution_id, position),
+    unique (partition, "offset"),
+    unique (tenant, event_id),
+    unique (tenant, execution_id, idempotency_key)
+  ) strict, without rowid;
+  create trigger no_update before update on events begin select raise(abort, 'events never change'); end;
+  create trigger no_delete before delete on events begin select raise(abort, 'events are never deleted'); end;
+  create table executions (
+    tenant text, execution_id text, record text not null, primary key (tenant, execution_id)
+  ) strict, without rowid;
+  create table snapshots (
+    tenant text, execution_id text, position integer, fingerprint text not null, updated_at text not null,
+    record text not null, primary key (tenant, execution_id, position)
+  ) strict, without rowid;
+  pragma user_version = 1`
+
+type Template<A> = (text: TemplateStringsArray, ...values: ReadonlyArray<SQLInputValue>) => A
+
+export interface Statements {
+  readonly run: Template<void>
+  /** The one column of all rows, decoded. */
+  readonly all: <A>(value: Schema.Codec<A, unknown>) => Template<ReadonlyArray<A>>
+}
+
+const open = Effect.fnUntraced(function* (options: { readonly path: string; readonly partitionCount: number }) {
+  const clock = yield* Clock.Clock
+  const database = yield* Effect.acquireRelease(
+    attempt("Opening the database", () => new DatabaseSync(options.path, { timeout: 5_000 })),
+    (opened) => Effect.sync(() => opened.close())
+  )
+  const sql: Statements = {
+    run: (text, ...values) => void database.prepare(text.join("?")).run(...values),
+    all:
+      (value) =>
+      (text, ...values) => {
+        const rows = database.prepare(text.join("?")).all(...values)
+        return rows.map((row) => Schema.decodeUnknownSync(value)(Object.values(row)[0]))
+      }
+  }
+  // One synchronous block: no other fiber runs between `begin` and `commit`.
+  const transaction = <A>(body: () => A): A => {
+    database.exec("begin immediate")
+    try {
+      const answer = body()
+      database.exec("commit")
+      return answer
+    } finally {
+      if (database.isTransaction) database.exec("rollback")
+    }
+  }
+  const create = () => {
+    if (sql.all(Schema.Int)`select user_version from pragma_user_version`[0] !== 0) return
+    database.exec(schema)
+    sql.run`insert into store values (${options.partitionCount})`
+  }
+  const [partitionCount = options.partitionCount] = yield* attempt("Opening the database", () => {
+    database.exec("pragma journal_mode = wal")
+    transaction(create)
+    return sql.all(Schema.Int)`select partition_count from store`
+  })
+  return {
+    /** That of the day the file was made. */
+    partitionCount,
+    /** Behind every commit of the instant `until` or earlier, if it is given. */
+    read: <A>(operation: string, body: (sql: Statements) => A, until?: string) => {
+      if (until === undefined) return attempt(operation, () => body(sql))
+      // The lock waits for who commits now. Who comes later is stamped later, once the millisecond of `until` is over.
+      const rest = Instant.toEpochMillis(until) + 1 - clock.currentTimeMillisUnsafe()
+      const wait = Effect.sleep(Duration.millis(Math.min(Math.max(rest, 0), 2)))
+      return Effect.andThen(
+        wait,
+        attempt(operation, () => transaction(() => body(sql)))
+      )
+    },
+    /** All or nothing, under the file's one write lock; `now` is read while it is held. */
+    write: <A>(operation: string, body: (sql: Statements, now: string) => A) =>
+      attempt(operation, () => transaction(() => body(sql, Instant.fromEpochMillis(clock.currentTimeMillisUnsafe()))))
+  }
+})
+
+export class SqliteDatabase extends Context.Service<SqliteDatabase>()("example/SqliteDatabase", { make: open }) {}
+
+/** SQLite's primary result codes that say what to do. */
+const codes = { Unavailable: [5, 6, 10, 14], ReadOnly: [8], Full: [13], Invalid: [11, 26] }
+
+const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, StoreError> =>
+  Effect.try({
+    try: body,
+    catch: (cause) => {
+      const code = Predicate.hasProperty(cause, "errcode") ? Number(cause.errcode) & 0xff : 0
+      const known = (["Unavailable", "ReadOnly", "Full", "Invalid"] as const).find((each) => codes[each].includes(code))
+      const reason = Schema.isSchemaError(cause) ? "Invalid" : (known ?? "Refused")
+      // Busy and locked: another process holds the file, for a while.
+      return new StoreError({ operation, reason, isRetryable: code === 5 || code === 6, detail: String(cause), cause })
+    }
+  })
+
+/** All rows, page by page: at most `batchSize` after the last row of the page before. A shorter page is the last. */
+export const pages = <Row>(
+  batchSize: number,
+  page: (last: Row | undefined) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+): Stream.Stream<Row, StoreError> =>
+  Stream.paginate(Option.none<Row>(), (last) =>
+    Effect.map(page(Option.getOrUndefined(last)), (rows) => {
+      const next = rows.length < batchSize ? Option.none() : Option.map(Array.last(rows), Option.some)
+      return [rows, next] as const
+    })
+  )
+
+export const endOfTime = "9999-12-31T23:59:59.999Z"
