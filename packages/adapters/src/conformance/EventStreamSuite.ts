@@ -32,7 +32,11 @@ export const eventStreamSuite: ReadonlyArray<Check<EventStream>> = [
       Effect.gen(function* () {
         const reader = yield* open([partition])
         const longest = longName(7)
-        yield* holds("the longest name", longest.length === Identifier.maxLength, longest.length)
+        yield* holds(
+          "a name of the full length, from the kit itself",
+          longest.length === Identifier.maxLength,
+          longest.length
+        )
         const sent: Array.NonEmptyReadonlyArray<WakeUp> = [
           { partition, tenant: "bare", executionId: "without a trace" },
           { partition, tenant: longest, executionId: longName(8), traceparent },
@@ -63,10 +67,10 @@ export const eventStreamSuite: ReadonlyArray<Check<EventStream>> = [
         for (const _ of [1, 2]) {
           const { read } = yield* reader
           const first = yield* read({ partitions: [partition], limit: 1, timeout: Duration.hours(1) })
-          yield* equal("the first", first, { deliveries: [], hasGap: true })
+          yield* equal("the first read", first, { deliveries: [], hasGap: true })
           yield* publish([wakeUp(partition, 1)])
           const second = yield* read({ partitions: [partition], limit: 1, timeout: long })
-          yield* equal("the second", [second.deliveries.map(bare), second.hasGap], [[wakeUp(partition, 1)], false])
+          yield* equal("the second read", [second.deliveries.map(bare), second.hasGap], [[wakeUp(partition, 1)], false])
           yield* (yield* reader).acknowledge(second.deliveries)
         }
       })
@@ -83,9 +87,13 @@ export const eventStreamSuite: ReadonlyArray<Check<EventStream>> = [
           const received = yield* reader.read({ limit: 2 })
           for (const partition of [large, small]) {
             const given = received.deliveries.filter((delivery) => delivery.partition === partition)
-            yield* holds("at most two of a partition", given.length <= 2, given)
+            yield* holds(
+              `at most 2 wake-ups of partition ${partition} from a read with limit 2`,
+              given.length <= 2,
+              given
+            )
           }
-          yield* holds("something, as some is left", received.deliveries.length > 0, reads)
+          yield* holds("a read to give some of the wake-ups that are left", received.deliveries.length > 0, reads)
           reads.push(received)
         }
         const numbersOf = (partition: number) =>
@@ -133,8 +141,8 @@ export const eventStreamSuite: ReadonlyArray<Check<EventStream>> = [
         yield* equal("a short read", yield* idle.read({ timeout: Duration.millis(1) }), nothing)
         const waiting = yield* Effect.forkChild(idle.read({ timeout: Duration.hours(1) }), { startImmediately: true })
         yield* publish([wakeUp(partition, 1)])
-        yield* equal("the other's", (yield* other.receive(1)).map(bare), [wakeUp(partition, 1)])
-        yield* equal("it still waits", waiting.pollUnsafe(), undefined)
+        yield* equal("what arrives at another reader", (yield* other.receive(1)).map(bare), [wakeUp(partition, 1)])
+        yield* equal("what the read without partitions, which still waits, gives", waiting.pollUnsafe(), undefined)
         yield* Fiber.interrupt(waiting)
       })
     )
@@ -157,8 +165,8 @@ export const eventStreamSuite: ReadonlyArray<Check<EventStream>> = [
     check: on(1, ({ open }, [partition]) =>
       Effect.gen(function* () {
         const reader = yield* open([partition])
-        yield* equal("what it gives", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
-        yield* equal("of less than a millisecond", yield* reader.read({ timeout: Duration.micros(1n) }), nothing)
+        yield* equal("a read of 20 ms", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
+        yield* equal("a read of less than a millisecond", yield* reader.read({ timeout: Duration.micros(1n) }), nothing)
       })
     )
   },
@@ -189,7 +197,7 @@ export const eventStreamSuite: ReadonlyArray<Check<EventStream>> = [
       Effect.gen(function* () {
         const reader = yield* open([first])
         const both = yield* reader.read({ partitions: [first, second], timeout: Duration.millis(20) })
-        yield* equal("nothing yet", both.deliveries, [])
+        yield* equal("what arrives before anything is published", both.deliveries, [])
         yield* publish([wakeUp(first, 1), wakeUp(second, 2)])
         const arrived = (yield* reader.receive(2, [first, second])).map(bare)
         yield* equal("the first's", arrived.filter(of(first)), [wakeUp(first, 1)])
@@ -238,15 +246,15 @@ export const durableEventStreamSuite: ReadonlyArray<Check<EventStream>> = [
         yield* Effect.scoped(
           Effect.gen(function* () {
             const reader = yield* receiver([partition])
-            yield* equal("the first time", (yield* reader.receive(1)).map(bare), [old])
+            yield* equal("what arrives the first time", (yield* reader.receive(1)).map(bare), [old])
           })
         )
         yield* publish([fresh])
         const reader = yield* receiver([partition])
-        yield* equal("the second time", (yield* reader.receive(2)).map(bare), [old, fresh])
-        yield* equal("after that", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
+        yield* equal("what arrives the second time", (yield* reader.receive(2)).map(bare), [old, fresh])
+        yield* equal("a read after that", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
         const another = yield* open([])
-        yield* equal("to those who do not ask", yield* another.read({ timeout: Duration.millis(1) }), nothing)
+        yield* equal("a read without partitions", yield* another.read({ timeout: Duration.millis(1) }), nothing)
       })
     )
   },
@@ -258,18 +266,22 @@ export const durableEventStreamSuite: ReadonlyArray<Check<EventStream>> = [
         yield* publish(sent)
         const reader = yield* receiver([partition])
         const first = yield* reader.receive(7)
-        yield* equal("the first time", first.map(bare), sent)
+        yield* equal("what arrives the first time", first.map(bare), sent)
         yield* reader.acknowledge(first.slice(1, 3))
         yield* reader.read({ partitions: [other], timeout: Duration.millis(1) })
         yield* publish([wakeUp(partition, 8)])
         const reads: Array<Received> = []
         while (count(reads) < 6) {
           const received = yield* reader.read({ limit: 2 })
-          yield* holds("two at most, and some", [1, 2].includes(received.deliveries.length), reads)
+          yield* holds(
+            "1 or 2 wake-ups from a read with limit 2, as some are left",
+            [1, 2].includes(received.deliveries.length),
+            reads
+          )
           reads.push(received)
         }
         yield* equal(
-          "the second time",
+          "what arrives the second time",
           reads.flatMap(({ deliveries }) => deliveries.map(({ executionId }) => executionId)),
           ["1", "4", "5", "6", "7", "8"]
         )
@@ -287,7 +299,11 @@ export const durableEventStreamSuite: ReadonlyArray<Check<EventStream>> = [
         const again: Array<Delivery> = []
         while (again.length < 25) {
           const { deliveries } = yield* reader.read({ limit: 10 })
-          yield* holds("some, as some are left", deliveries.length > 0, again.length)
+          yield* holds(
+            "a read to give some of the wake-ups that come again; so many came",
+            deliveries.length > 0,
+            again.length
+          )
           again.push(...deliveries)
         }
         yield* equal("what comes again", again.map(bare), sent)
@@ -313,7 +329,7 @@ export const durableEventStreamSuite: ReadonlyArray<Check<EventStream>> = [
           (yield* reader.receive(2)).map(({ executionId }) => executionId),
           ["2", "4"]
         )
-        yield* equal("after that", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
+        yield* equal("a read after that", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
       })
     )
   }
@@ -380,7 +396,7 @@ function on<E, R>(
             Effect.gen(function* () {
               const reader = yield* receiver(own)
               if (own.length === 0) return reader
-              yield* equal("the first read", yield* reader.read({}), { deliveries: [], hasGap: true })
+              yield* equal("the first read of a reader", yield* reader.read({}), { deliveries: [], hasGap: true })
               return reader
             })
         },
@@ -402,9 +418,13 @@ const testReader = ({ acknowledge, read: readFrom }: EventStreamReader, own: Rea
       while (deliveries.length < wanted) {
         const received = yield* read({})
         deliveries.push(...received.deliveries)
-        yield* holds(`${wanted} of them, in time`, received.deliveries.length > 0 || received.hasGap, deliveries)
+        yield* holds(
+          `${wanted} wake-ups before a read of ${Duration.format(long)} ends with none; these came`,
+          received.deliveries.length > 0 || received.hasGap,
+          deliveries
+        )
       }
-      yield* equal("how many", deliveries.length, wanted)
+      yield* equal("how many wake-ups arrive", deliveries.length, wanted)
       return deliveries
     })
   }

@@ -27,7 +27,7 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
       Effect.gen(function* () {
         const leases = yield* renew("one")
         yield* equal("the partitions", leases.map(partitionOf), yield* allPartitions)
-        yield* equal("once more", (yield* renew("one")).map(partitionOf), yield* allPartitions)
+        yield* equal("the partitions at the next renewal", (yield* renew("one")).map(partitionOf), yield* allPartitions)
       })
     )
   },
@@ -37,9 +37,9 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
       Effect.gen(function* () {
         const count = (yield* allPartitions).length
         yield* renew("first")
-        yield* equal("before the first renewed", yield* renew("second"), [])
-        yield* equal("what the first keeps", (yield* renew("first")).length, Math.ceil(count / 2))
-        yield* equal("what the second gets", (yield* renew("second")).length, Math.floor(count / 2))
+        yield* equal("what the second gets before the first has renewed", yield* renew("second"), [])
+        yield* equal("how many the first keeps", (yield* renew("first")).length, Math.ceil(count / 2))
+        yield* equal("how many the second gets", (yield* renew("second")).length, Math.floor(count / 2))
         yield* equal("the shares", yield* sizes, [Math.ceil(count / 2), Math.floor(count / 2)])
       })
     )
@@ -71,10 +71,18 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
           yield* owners,
           before.filter(({ owner }) => owner !== "leaver")
         )
-        yield* equal("the taker's", (yield* renew("taker")).map(partitionOf), yield* allPartitions)
+        yield* equal(
+          "the partitions of who renews next",
+          (yield* renew("taker")).map(partitionOf),
+          yield* allPartitions
+        )
         yield* release("leaver")
         yield* release("a worker that never was")
-        yield* equal("the taker's still", (yield* renew("taker")).map(partitionOf), yield* allPartitions)
+        yield* equal(
+          "the partitions of who renews next, after others released nothing",
+          (yield* renew("taker")).map(partitionOf),
+          yield* allPartitions
+        )
       })
     )
   },
@@ -90,14 +98,14 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
           yield* release(owner)
           yield* renew(owner)
           yield* equal(
-            "taken again by the same",
+            "the epochs of partitions taken again by the same",
             yield* epochs,
             start.map((epoch) => epoch + changes - 1)
           )
           yield* release(owner)
           yield* renew(next)
           yield* equal(
-            "taken by another",
+            "the epochs of partitions taken by another",
             yield* epochs,
             start.map((epoch) => epoch + changes)
           )
@@ -116,13 +124,25 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
         const renewed = yield* renew("a", Duration.hours(2))
         for (const lease of yield* list) {
           const last = before.find(({ partition }) => partition === lease.partition)?.expiresAt ?? ""
-          if (lease.owner === "b") yield* equal("the other's expiry", lease.expiresAt, last)
-          else yield* holds("later than before", lease.expiresAt > last, [last, lease])
-          yield* holds("an instant", Schema.is(Instant.Instant)(lease.expiresAt), lease)
+          if (lease.owner === "b") yield* equal("the expiry of the other worker's lease", lease.expiresAt, last)
+          else
+            yield* holds("a renewed lease to expire later than before; before, and now", lease.expiresAt > last, [
+              last,
+              lease
+            ])
+          yield* holds(
+            "an instant such as 2025-03-01T12:00:00.000Z in `expiresAt`",
+            Schema.is(Instant.Instant)(lease.expiresAt),
+            lease
+          )
         }
         const span =
           Instant.toEpochMillis(renewed[0]?.expiresAt ?? "") - Instant.toEpochMillis(before[0]?.expiresAt ?? "")
-        yield* holds("by an hour, and what passed since", span >= 3_599_999 && span < 7_000_000, span)
+        yield* holds(
+          "the expiry to move by an hour, and by what passed since; in milliseconds",
+          span >= 3_599_999 && span < 7_000_000,
+          span
+        )
       })
     )
   },
@@ -136,12 +156,12 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
         const shared = yield* owners
         yield* expire("frozen")
         yield* equal(
-          "the other's, meanwhile",
+          "the owners, once a worker expired",
           yield* owners,
           shared.filter(({ owner }) => owner === "awake")
         )
-        yield* equal("the other's", (yield* renew("awake")).map(partitionOf), all)
-        yield* equal("back again", yield* renew("frozen"), [])
+        yield* equal("the partitions of the other worker", (yield* renew("awake")).map(partitionOf), all)
+        yield* equal("what the worker gets that is back again", yield* renew("frozen"), [])
         yield* renew("awake")
         yield* renew("frozen")
         yield* equal("the shares", yield* sizes, [Math.floor(all.length / 2), Math.ceil(all.length / 2)])
@@ -169,16 +189,24 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
           Effect.gen(function* () {
             yield* renewAll
             yield* renewAll
-            yield* equal("who has none", (yield* sizes).filter((size) => size === 0).length, 2)
-            yield* equal("who has one", (yield* sizes).filter((size) => size === 1).length, length)
+            yield* equal("how many workers have no partition", (yield* sizes).filter((size) => size === 0).length, 2)
+            yield* equal(
+              "how many workers have one partition",
+              (yield* sizes).filter((size) => size === 1).length,
+              length
+            )
             const before = yield* owners
             const leaver = before[0]?.owner ?? ""
             yield* release(leaver)
-            yield* equal("what is left", yield* owners, before.slice(1))
+            yield* equal("the owners that are left", yield* owners, before.slice(1))
             for (const workerId of workerIds) if (workerId !== leaver) yield* renew(workerId)
             const after = yield* owners
-            yield* equal("the others", after.slice(1), before.slice(1))
-            yield* holds("one that had none follows", !before.some(({ owner }) => owner === after[0]?.owner), after[0])
+            yield* equal("the owners of the other partitions", after.slice(1), before.slice(1))
+            yield* holds(
+              "the partition given back to go to a worker that had none",
+              !before.some(({ owner }) => owner === after[0]?.owner),
+              after[0]
+            )
           })
       )
     )
@@ -276,10 +304,14 @@ const groupOf = (
     for (const lease of listed) {
       const last = seen.get(lease.partition)
       seen.set(lease.partition, lease)
-      yield* holds("a worker of the group", workerIds.includes(lease.owner), lease)
-      yield* holds("an epoch", Number.isInteger(lease.epoch) && lease.epoch > 0, lease)
+      yield* holds("an owner among the workers that renewed", workerIds.includes(lease.owner), lease)
+      yield* holds("an epoch that is a whole number from 1", Number.isInteger(lease.epoch) && lease.epoch > 0, lease)
       if (last === undefined) continue
-      yield* equal("the epoch", lease.epoch, last.owner === lease.owner ? last.epoch : last.epoch + 1)
+      yield* equal(
+        `the epoch of partition ${lease.partition}, last owned by ${last.owner}, now by ${lease.owner}`,
+        lease.epoch,
+        last.owner === lease.owner ? last.epoch : last.epoch + 1
+      )
     }
     return listed
   })
@@ -305,7 +337,11 @@ const groupOf = (
     release: Effect.fnUntraced(function* (workerId: string) {
       yield* leases.release(workerId)
       const listed = yield* look()
-      yield* holds("no lease of who released", !listed.some((lease) => lease.owner === workerId), listed)
+      yield* holds(
+        `no lease of "${workerId}", which released; listed are`,
+        !listed.some((lease) => lease.owner === workerId),
+        listed
+      )
     }),
     expire: Effect.fnUntraced(function* (workerId: string) {
       yield* leases.renew({ workerId, duration: Duration.millis(1) })
@@ -314,7 +350,7 @@ const groupOf = (
         if (!listed.some((lease) => lease.owner === workerId)) return
         yield* Effect.yieldNow
       }
-      yield* holds("expired after a millisecond", false, yield* leases.list)
+      yield* holds("leases of a millisecond to expire; listed are", false, yield* leases.list)
     }),
     owners: Effect.map(look(), (listed) => listed.map(({ owner, partition }) => ({ partition, owner }))),
     epochs: Effect.map(look(), (listed) => listed.map(({ epoch }) => epoch)),

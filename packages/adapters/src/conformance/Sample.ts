@@ -78,8 +78,7 @@ export const accepted = Effect.fnUntraced(function* (...commits: Array.NonEmptyR
   const refusal = results.find(Result.isFailure)
   if (refusal !== undefined || results.length !== commits.length) {
     return yield* new ConformanceFailure({
-      what: "a commit of the sample",
-      expected: `${commits.length} accepted`,
+      what: `all of ${commits.length} commits to be accepted`,
       actual: refusal?.failure.message ?? `${results.length} answers`
     })
   }

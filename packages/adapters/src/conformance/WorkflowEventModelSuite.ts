@@ -1,6 +1,6 @@
 /** What every `WorkflowEventModel` promises. */
 import { type Commit, Identifier, Instant, Partition, WorkflowEvent, WorkflowEventModel } from "@refold/core"
-import { Array, Effect, Option, Result, Schema, Stream } from "effect"
+import { Array, Effect, Fiber, Option, Result, Schema, Stream } from "effect"
 import { type Check, equal, holds } from "./Check.ts"
 import {
   accepted,
@@ -27,7 +27,7 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
       const [event, ...others] = yield* accepted(commit)
       const partition = Partition.of(place.tenant, "one", model.partitionCount)
       yield* equal("number of events", others.length, 0)
-      yield* holds("the event is a WorkflowEvent", Schema.is(WorkflowEvent)(event), event)
+      yield* holds("an event of the schema `WorkflowEvent`", Schema.is(WorkflowEvent)(event), event)
       yield* equal("the event", event, {
         ...commit.events[0],
         tenant: place.tenant,
@@ -142,6 +142,99 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
+    title: "an event id or an idempotency key that is taken fails the whole call as Refused, and writes nothing",
+    check: Effect.gen(function* () {
+      const tenant = yield* freshTenant
+      const at = (executionId: string) => ({ tenant, executionId })
+      const model = yield* WorkflowEventModel
+      const written = yield* accepted(keyed(moves(at("one"), 0, ["1", "2"]), "key"))
+      const [taken] = moves(at("one"), 0, ["1"]).events
+      const good = moves(at("good"), 0, ["1"])
+      for (const [what, bad] of [
+        ["an id that the execution has", { ...moves(at("one"), 2, ["x"]), events: [taken] }],
+        ["an id that the tenant has", { ...moves(at("two"), 0, ["x"]), events: [taken] }],
+        ["a key that the execution has", keyed(moves(at("one"), 2, ["x"]), "key")]
+      ] as const) {
+        for (const call of [[bad], [good, bad], [bad, good]] as const) {
+          const answer = yield* Effect.result(model.commit(call))
+          const place = call.indexOf(bad) + 1
+          yield* equal(
+            `a call of ${call.length} commits, whose commit ${place} bears ${what}`,
+            Result.isFailure(answer) ? answer.failure.reason : "answered",
+            "Refused"
+          )
+        }
+      }
+      yield* equal("the log", yield* logOf(at("one")), written)
+      yield* equal("the tenant's events", yield* Stream.runCollect(model.readTenant({ tenant })), written)
+      const feed = ofTenant(yield* feedOf(partitionOf(written)), tenant)
+      yield* equal("the tenant's events in the feed", feed, written)
+      // Both are free elsewhere: the key in another execution, the id in another tenant.
+      yield* accepted(keyed(good, "key"))
+      yield* accepted({ ...moves({ tenant: yield* freshTenant, executionId: "one" }, 0, ["x"]), events: [taken] })
+    })
+  },
+  {
+    title: "of commits that race for one position one is written, and the others are refused with where it then stands",
+    check: Effect.gen(function* () {
+      const place = { tenant: yield* freshTenant, executionId: "one" }
+      const model = yield* WorkflowEventModel
+      yield* accepted(moves(place, 0, ["start"]))
+      for (const position of Array.range(1, 5)) {
+        const answers = yield* Effect.forEach(
+          Array.range(1, 8),
+          (racer) => {
+            const [event] = moves(place, position, [`racer ${racer}`]).events
+            const events = [{ ...event, event_id: `${racer} at ${position}` }] as const
+            return model.commit([{ ...moves(place, position, ["x"]), events }])
+          },
+          { concurrency: "unbounded" }
+        )
+        yield* equal(`the answers at position ${position}`, answers.map(([result]) => summaryOf(result)).toSorted(), [
+          `${position + 1}`,
+          ...Array.makeBy(7, () => `PositionConflict ${position} ${position + 1}`)
+        ])
+      }
+      yield* equal("positions", (yield* logOf(place)).map(positionOf), [1, 2, 3, 4, 5, 6])
+    })
+  },
+  {
+    title: "who follows the feed while others commit to it passes no event",
+    check: Effect.gen(function* () {
+      const tenant = yield* freshTenant
+      const model = yield* WorkflowEventModel
+      const { partitionCount } = model
+      const ids = Array.makeBy(partitionCount * 40, (n) => `execution-${n}`)
+        .filter((id) => Partition.of(tenant, id, partitionCount) === 0)
+        .slice(0, 8)
+      const write = Effect.forEach(
+        ids,
+        (executionId) =>
+          Effect.forEach(Array.range(0, 9), (position) => accepted(moves({ tenant, executionId }, position, ["x"]))),
+        { concurrency: "unbounded" }
+      )
+      const start = Array.last(yield* feedOf(0)).pipe(Option.match({ onNone: () => 0, onSome: ({ offset }) => offset }))
+      const writing = yield* Effect.forkChild(write)
+      const seen: Array<WorkflowEvent> = []
+      let [isWriting, isRead] = [true, false]
+      for (let readCount = 0; (isWriting || !isRead) && readCount < 100_000; readCount++) {
+        // What was written before the writers ended is read once more after they have.
+        isWriting = writing.pollUnsafe() === undefined
+        const events = yield* model.readFeed({ partition: 0, after: seen.at(-1)?.offset ?? start, limit: 3 })
+        seen.push(...events)
+        isRead = events.length === 0
+        yield* Effect.yieldNow
+      }
+      yield* Fiber.join(writing)
+      yield* equal(
+        "the offsets followed",
+        seen.map(({ offset }) => offset),
+        seen.map((_, place) => start + place + 1)
+      )
+      yield* equal("how many of the events were seen", ofTenant(seen, tenant).length, ids.length * 10)
+    })
+  },
+  {
     title: "offsets count every partition's events from 1 without gaps, in order of position",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
@@ -183,7 +276,7 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
           const read = yield* model.readFeed({ partition, after: before + skipped, limit })
           const expected = events.slice(skipped, skipped + limit)
           yield* equal(`${limit} events after ${skipped}`, read.slice(0, expected.length), expected)
-          yield* holds("no more than the limit", read.length <= limit, read.length)
+          yield* holds(`at most ${limit} events of the feed`, read.length <= limit, read.length)
         }
       }
       yield* equal("events after the end", yield* model.readFeed({ partition, after: end + 1_000_000, limit: 10 }), [])
@@ -235,7 +328,7 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
         instants
       )
       yield* holds(
-        "recorded_at is of the store's clock",
+        `every recorded_at to be of the store's clock, from ${clock} on`,
         events.every((event) => event.recorded_at >= clock && event.recorded_at < "9000"),
         events.map((event) => event.recorded_at)
       )

@@ -13,7 +13,7 @@ import {
   type WorkflowRef
 } from "@refold/core"
 import { Array, Duration, Effect, Option, Result, Schema, Stream } from "effect"
-import { type Check, ConformanceFailure, equal, holds } from "./Check.ts"
+import { type Check, ConformanceFailure, equal, holds, present } from "./Check.ts"
 import {
   type Place,
   accepted,
@@ -58,7 +58,11 @@ export const processingModelSuite: ReadonlyArray<
         attemptCount: 0,
         standing: { _tag: "Waiting" }
       })
-      yield* holds("queuedAt is an instant", Schema.is(Instant.Instant)(entry.queuedAt), entry.queuedAt)
+      yield* holds(
+        "an instant such as 2025-03-01T12:00:00.000Z in `queuedAt`",
+        Schema.is(Instant.Instant)(entry.queuedAt),
+        entry.queuedAt
+      )
       yield* equal("the entry found", yield* find(entry), entry)
       yield* equal("the entries listed", yield* queueOf(at), [entry])
       const [claim] = yield* claimed(at)
@@ -142,7 +146,7 @@ export const processingModelSuite: ReadonlyArray<
       const absent = { ...asking(at, "left out"), submission: { event_name: "left out" } }
       yield* enqueued(absent, ...(first === undefined ? [] : [first, ...others]))
       const [none, ...found] = yield* queueOf(at)
-      yield* holds("no payload", !("payload" in (none?.submission ?? {})), none?.submission)
+      yield* holds("no payload in a submission without one", !("payload" in (none?.submission ?? {})), none?.submission)
       for (const [place, [name, payload]] of cases.entries()) {
         const actual = found[place]?.submission
         yield* equal(`payload: ${name}`, actual, { event_name: name, payload })
@@ -238,7 +242,7 @@ export const processingModelSuite: ReadonlyArray<
       const event = { ...asking(at, "1"), idempotencyKey: "key" }
       const again = { ...event, processingId: "another", eventId: "another" }
       const [first] = yield* enqueued(event)
-      yield* equal("again", yield* enqueued(again), [first])
+      yield* equal("the entry, queued again", yield* enqueued(again), [first])
       const elsewhere = { ...again, submission: { ...event.submission, metadata: { correlation_id: "elsewhere" } } }
       yield* equal("from elsewhere", yield* enqueued(elsewhere), [first])
       yield* equal(
@@ -248,7 +252,7 @@ export const processingModelSuite: ReadonlyArray<
       )
       yield* equal("the queue", placesOf(yield* queueOf(at)), "a1 a2 a3")
       yield* claimed(at)
-      yield* equal("claimed", (yield* enqueued(again))[0].attemptCount, 1)
+      yield* equal("attempts of the entry, queued again after a claim", (yield* enqueued(again))[0].attemptCount, 1)
       yield* settle(at, 1, 0, [applied(2)], ["paid"])
       const settled = yield* find(first)
       yield* equal("its settlement", settled?.standing, applied(2))
@@ -331,7 +335,11 @@ export const processingModelSuite: ReadonlyArray<
       yield* equal("attempts", yield* attemptsOf(at), [1, 0, 0])
       const last = entries.at(-1)?.queuedAt ?? ""
       const claimedAt = claim?.claimedAt ?? ""
-      yield* holds("the instant of the claim", Schema.is(Instant.Instant)(claimedAt) && claimedAt >= last, claimedAt)
+      yield* holds(
+        `a \`claimedAt\` that is an instant from ${last} on`,
+        Schema.is(Instant.Instant)(claimedAt) && claimedAt >= last,
+        claimedAt
+      )
     })
   },
   {
@@ -355,14 +363,16 @@ export const processingModelSuite: ReadonlyArray<
       const at = yield* started()
       yield* enqueued(asking(at, "1"), asking(at, "2"), asking(at, "3"))
       yield* claimed(at)
-      yield* equal("again", (yield* claimed(at)).map(summaryOf), ["a after 0: 1 (attempt 2), and more"])
-      yield* equal("and again", (yield* claimed(at)).map(summaryOf), ["a after 0: 1 (attempt 3), and more"])
+      yield* equal("the second claim", (yield* claimed(at)).map(summaryOf), ["a after 0: 1 (attempt 2), and more"])
+      yield* equal("the third claim", (yield* claimed(at)).map(summaryOf), ["a after 0: 1 (attempt 3), and more"])
       yield* settle(at, 1, 0, [applied(2)], ["paid"])
-      yield* equal("then", (yield* claimed(at)).map(summaryOf), ["a after 1: 2 (attempt 1), 3"])
+      yield* equal("the claim after it was settled", (yield* claimed(at)).map(summaryOf), [
+        "a after 1: 2 (attempt 1), 3"
+      ])
       yield* settle(at, 2, 1, [rejected, rejected])
       const [last] = yield* enqueued(asking(at, "4"))
       yield* claimed(at)
-      yield* equal("the last", (yield* claimed(at)).map(summaryOf), ["a after 3: 4 (attempt 2)"])
+      yield* equal("the second claim of the last", (yield* claimed(at)).map(summaryOf), ["a after 3: 4 (attempt 2)"])
       yield* equal("attempts kept", (yield* find(last))?.attemptCount, 2)
     })
   },
@@ -427,7 +437,7 @@ export const processingModelSuite: ReadonlyArray<
         [applied(2), rejected, applied(3), { _tag: "Waiting" }]
       )
       yield* holds(
-        "the instants of settlement",
+        "an instant in `settledAt` of all that is settled",
         entries.slice(0, 3).every((entry) => Schema.is(Instant.Instant)(entry.settledAt)),
         entries.map((entry) => entry.settledAt)
       )
@@ -614,7 +624,7 @@ export const processingModelSuite: ReadonlyArray<
         standing: { _tag: "Skipped", cause: "no answer" },
         settledAt: skipped?.settledAt
       })
-      yield* holds("settledAt is an instant", Schema.is(Instant.Instant)(skipped?.settledAt), skipped)
+      yield* holds("an instant in `settledAt`", Schema.is(Instant.Instant)(skipped?.settledAt), skipped)
       yield* equal("the header", yield* headerOf(at), before)
       yield* equal("ready", yield* ready(at.tenant), ["a"])
       yield* equal(
@@ -670,12 +680,20 @@ export const processingModelSuite: ReadonlyArray<
       const model = yield* WorkflowEventProcessingModel
       yield* model.claim({ executions: [a], limit: 1, ignoreDelay: true })
       yield* fail(first, atOnce, { attemptCount: 2 })
-      yield* equal("left, and due", [yield* ready(a.tenant), yield* left(a.tenant)], [["b"], ["a"]])
+      yield* equal("ready and left, once due again", [yield* ready(a.tenant), yield* left(a.tenant)], [["b"], ["a"]])
       yield* settle(a, 1, 0, [applied(2)], ["paid"])
-      yield* equal("once it is settled", [yield* ready(a.tenant), yield* left(a.tenant)], [["a", "b"], []])
+      yield* equal(
+        "ready and left, once it is settled",
+        [yield* ready(a.tenant), yield* left(a.tenant)],
+        [["a", "b"], []]
+      )
       yield* leave(first)
       yield* leave({ ...first, queuePosition: 9 })
-      yield* equal("a settled one", [yield* ready(a.tenant), yield* left(a.tenant)], [["a", "b"], []])
+      yield* equal(
+        "ready and left, after a settled one is left",
+        [yield* ready(a.tenant), yield* left(a.tenant)],
+        [["a", "b"], []]
+      )
     })
   },
   {
@@ -694,18 +712,29 @@ export const processingModelSuite: ReadonlyArray<
         yield* claimed(at(id))
         yield* leave(first)
       }
-      yield* equal("but for none", yield* left(tenant), ["a", "b", "c"])
-      yield* equal("but for one", yield* left(tenant, [workflow]), ["b", "c"])
-      yield* equal("but for two", yield* left(tenant, [workflow, { ...workflow, name: "other" }]), ["b"])
-      yield* equal("but for another", yield* left(tenant, [{ ...workflow, version: 9 }]), ["a", "b", "c"])
+      yield* equal("left, but for none", yield* left(tenant), ["a", "b", "c"])
+      yield* equal("left, but for one workflow", yield* left(tenant, [workflow]), ["b", "c"])
+      yield* equal("left, but for two workflows", yield* left(tenant, [workflow, { ...workflow, name: "other" }]), [
+        "b"
+      ])
+      yield* equal("left, but for a workflow that nothing is of", yield* left(tenant, [{ ...workflow, version: 9 }]), [
+        "a",
+        "b",
+        "c"
+      ])
       yield* claimed(at("a"), at("b"))
       const [a, , b] = yield* list({ tenant })
-      if (a === undefined || b === undefined) return
-      yield* fail(a, "Block", { attemptCount: 1 })
-      yield* fail(b, "Skip", { attemptCount: 1 })
-      yield* equal("then", [yield* ready(tenant), yield* left(tenant)], [["b"], ["c"]])
-      yield* redrive(a)
-      yield* equal("after a redrive", [yield* ready(tenant), yield* left(tenant)], [["a", "b"], ["c"]])
+      const dead = yield* present("an entry of the first execution in the list", a)
+      const skipped = yield* present("an entry of the second execution in the list", b)
+      yield* fail(dead, "Block", { attemptCount: 1 })
+      yield* fail(skipped, "Skip", { attemptCount: 1 })
+      yield* equal(
+        "ready and left, once one is dead and one skipped",
+        [yield* ready(tenant), yield* left(tenant)],
+        [["b"], ["c"]]
+      )
+      yield* redrive(dead)
+      yield* equal("ready and left after a redrive", [yield* ready(tenant), yield* left(tenant)], [["a", "b"], ["c"]])
     })
   },
   {
@@ -762,7 +791,7 @@ export const processingModelSuite: ReadonlyArray<
         standing: { _tag: "Discarded", cause: "dead of this" },
         settledAt: discarded?.settledAt
       })
-      yield* holds("settledAt is an instant", Schema.is(Instant.Instant)(discarded?.settledAt), discarded)
+      yield* holds("an instant in `settledAt`", Schema.is(Instant.Instant)(discarded?.settledAt), discarded)
       yield* equal("the entry", yield* find(first), discarded)
       yield* equal("ready", yield* ready(at.tenant), ["a"])
       yield* equal("claims", (yield* claimed(at)).map(summaryOf), ["a after 1: 2 (attempt 1), 3, 4"])
@@ -920,13 +949,17 @@ export const processingModelSuite: ReadonlyArray<
           [theirs, [first, ...others]]
         ] as const) {
           const mine = idsOf(tenant)(found)
-          yield* equal("how many", mine.length, Math.min(limitPerTenant, expected.length))
+          yield* equal(
+            `how many are found with limit ${limitPerTenant}`,
+            mine.length,
+            Math.min(limitPerTenant, expected.length)
+          )
           yield* holds(
-            "which",
+            "executions with something ready alone",
             mine.every((id) => expected.some(({ executionId }) => executionId === id)),
             mine
           )
-          yield* equal("each once", new Set(mine).size, mine.length)
+          yield* equal("how many different executions are found", new Set(mine).size, mine.length)
         }
       }
       yield* leave({ ...first, queuePosition: 1 })
@@ -1035,7 +1068,7 @@ const enqueued = Effect.fnUntraced(function* (...events: Array.NonEmptyReadonlyA
     .enqueue(events)
     .pipe(
       Effect.catchTag(["IdempotencyConflict", "QueueClosed"], (refusal) =>
-        Effect.fail(new ConformanceFailure({ what: "queueing", expected: "no refusal", actual: refusal.message }))
+        Effect.fail(new ConformanceFailure({ what: "the events to be queued", actual: refusal.message }))
       )
     )
   yield* equal("number of entries", entries.length, events.length)
@@ -1138,7 +1171,7 @@ const failNext = Effect.fnUntraced(function* (at: Place, next: FailurePolicy.Aft
   const [claim] = yield* claimUpTo(1, at)
   const event = claim?.events[0]
   if (event === undefined) {
-    return yield* new ConformanceFailure({ what: "claiming", expected: "an event", actual: claim })
+    return yield* new ConformanceFailure({ what: "an event to be claimed", actual: claim })
   }
   yield* fail(event, next, event)
   return event

@@ -180,6 +180,20 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
           expected
         )
       }
+      for (const [fromExecutionId, toExecutionId, ids] of [
+        ["a", "\uff21", ["a", "a!", "\uff21"]],
+        ["C", "a", ["a"]],
+        ["b", "a", []]
+      ] as const) {
+        for (const batchSize of [1, 3, 1000]) {
+          const read = yield* Stream.runCollect(model.readTenant({ tenant, fromExecutionId, toExecutionId, batchSize }))
+          yield* equal(
+            `from ${fromExecutionId} to ${toExecutionId}, ${batchSize} at a time`,
+            read.map((snapshot) => `${snapshot.execution_id} ${snapshot.position}`),
+            ids.flatMap((id) => [`${id} 1`, `${id} 2`, `${id} 10`])
+          )
+        }
+      }
     })
   }
 ]

@@ -1,0 +1,61 @@
+/** An adapter of one's own: a store in a SQLite file, under the runtime and under the conformance kit. */
+import { join } from "node:path"
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { checkAdapter } from "@refold/adapters/conformance"
+import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { Workflow, WorkflowEventProcessingModel } from "@refold/core"
+import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
+import { Effect, FileSystem, Layer } from "effect"
+import { Invoice } from "../01-invoice-approval/Invoice.ts"
+import { heading, table } from "../Print.ts"
+import * as SqliteStore from "./SqliteStore.ts"
+
+const execution = { tenant: "acme", executionId: "invoice-1" }
+
+/** The file has no queue. This one stands beside it: it knows no execution of the file, and so accepts no event. */
+const noQueue = Layer.effect(WorkflowEventProcessingModel, WorkflowEventProcessingModel).pipe(
+  Layer.provide(MemoryStore.layer)
+)
+
+const live = (path: string) =>
+  TypeScriptWorkflowRuntime.layer.pipe(
+    Layer.provideMerge(WorkflowEventSourcing.layer),
+    Layer.provide(Workflows.layer(Invoice)),
+    Layer.provide([SqliteStore.layer(path), noQueue, MemoryEventStream.layer])
+  )
+
+const write = Effect.gen(function* () {
+  const runtime = yield* TypeScriptWorkflowRuntime
+  yield* runtime.startWorkflow({ workflow: Invoice, ...execution, data: { customer: "Globex" } })
+  const line = Workflow.submission(Invoice, { event_name: "LineAdded", payload: { text: "Turbine", cents: 45_000 } })
+  for (const submission of [line, Workflow.submission(Invoice, { event_name: "Submitted", user_id: "sue" })]) {
+    const { currentState, position } = yield* runtime.submitEvent({ ...execution, submission })
+    yield* table([[`position ${position}`, currentState]])
+  }
+})
+
+const replay = Effect.gen(function* () {
+  const { replayEvents } = yield* WorkflowEventSourcing
+  for (const replayTo of [1, 2, 3]) {
+    const { executionState } = yield* replayEvents(execution.executionId, execution.tenant, { replayTo })
+    yield* table([[`position ${replayTo}`, executionState.currentState, JSON.stringify(executionState.data)]])
+  }
+})
+
+const program = Effect.gen(function* () {
+  const files = yield* FileSystem.FileSystem
+  const folder = yield* files.makeTempDirectoryScoped()
+  const path = join(folder, "refold.db")
+
+  yield* heading("An invoice in a SQLite file")
+  yield* Effect.provide(write, live(path), { local: true })
+
+  yield* heading("The file, closed and opened again, replays it")
+  yield* Effect.provide(replay, live(path), { local: true })
+
+  yield* heading("The promises that the store keeps")
+  const kits = yield* checkAdapter(SqliteStore.layer(":memory:"))
+  yield* table(kits.map(({ kit, promiseCount }) => [kit, `${promiseCount} kept`]))
+})
+
+NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))

@@ -1,0 +1,380 @@
+/** The kits find what adapters get wrong: bugs of the usual kinds, each planted over the store in memory. */
+import { assert, describe, it } from "@effect/vitest"
+import { type KitName, checkAdapter } from "@refold/adapters/conformance"
+import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import {
+  Commit,
+  EventStream,
+  Instant,
+  PartitionLeases,
+  type WorkflowEvent,
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel,
+  WorkflowSnapshotModel
+} from "@refold/core"
+import { Array, type Context, Effect, Layer, Option, Result, Stream } from "effect"
+
+type EventModel = WorkflowEventModel["Service"]
+
+/** The port as it is, but for what the bug makes of it. Each check opens the layer anew, so a bug may remember. */
+const over = <Port, Service extends object, Provided>(
+  store: Layer.Layer<Provided | Port>,
+  port: Context.Service<Port, Service>,
+  bug: (port: Service) => Partial<Service>
+) =>
+  Layer.effect(
+    port,
+    Effect.map(port, (service) => ({ ...service, ...bug(service) }))
+  ).pipe(Layer.provideMerge(store))
+
+const store = MemoryStore.layerWith({ partitionCount: 4 })
+
+const events = (bug: (model: EventModel) => Partial<EventModel>) => over(store, WorkflowEventModel, bug)
+
+/** Every way in which an event comes out of the store. */
+const eventsAs = (model: EventModel, seen: (event: WorkflowEvent) => WorkflowEvent) =>
+  ({
+    commit: (commits) =>
+      Effect.map(model.commit(commits), Array.map(Result.map((committed) => ({ events: committed.events.map(seen) })))),
+    read: (options) => Stream.map(model.read(options), seen),
+    readTenant: (options) => Stream.map(model.readTenant(options), seen),
+    readFeed: (options) => Effect.map(model.readFeed(options), Array.map(seen)),
+    findByIdempotencyKey: (options) => Effect.map(model.findByIdempotencyKey(options), Option.map(seen))
+  }) satisfies Partial<EventModel>
+
+const eventsOf = (commit: Commit.Commit): ReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> => commit.events
+
+interface Bug {
+  readonly bug: string
+  readonly layer: Layer.Layer<never>
+  readonly kit: KitName
+  /** Title of a check that finds it, perhaps among others. */
+  readonly breaks: string
+  /** What its message shows. */
+  readonly shows: RegExp
+}
+
+const bugs: ReadonlyArray<Bug> = [
+  {
+    bug: "offsets come from a sequence, which a refused commit uses up",
+    layer: events((model) => {
+      let refusedCount = 0
+      const shifts = new Map<string, number>()
+      const keyOf = (event: WorkflowEvent) => `${event.tenant} ${event.execution_id} ${event.position}`
+      const shifted = (event: WorkflowEvent) => ({ ...event, offset: event.offset + (shifts.get(keyOf(event)) ?? 0) })
+      return {
+        ...eventsAs(model, shifted),
+        commit: (commits) =>
+          Effect.map(
+            model.commit(commits),
+            Array.map((result) => {
+              if (Result.isFailure(result)) refusedCount++
+              else for (const event of result.success.events) shifts.set(keyOf(event), refusedCount)
+              return Result.map(result, (committed) => ({ events: committed.events.map(shifted) }))
+            })
+          ),
+        readFeed: ({ after, limit, partition }) =>
+          Effect.map(model.readFeed({ partition, after: 0, limit: 1_000_000 }), (feed) =>
+            feed
+              .map(shifted)
+              .filter(({ offset }) => offset > after)
+              .slice(0, limit)
+          )
+      }
+    }),
+    kit: "WorkflowEventModel",
+    breaks: "offsets count every partition's events from 1 without gaps, in order of position",
+    shows:
+      /offsets of partition \d:\n +expected: \[1,2,3,4,5,6,7\b.*\n +found: .*\n +at: \[\d+\], expected \d+, found \d+/
+  },
+  {
+    bug: "of an import that goes back in time, what comes before it stays",
+    layer: events((model) => ({
+      commit: (commits) =>
+        Effect.tap(model.commit(commits), (results) =>
+          Effect.forEach(Array.zip(commits, results), ([commit, result]) => {
+            if (Result.isSuccess(result) || result.failure._tag !== "TimeReversed") return Effect.void
+            const kept = eventsOf(commit).slice(0, result.failure.position - commit.expectedPosition - 1)
+            const imported = kept.flatMap((event) => (event.created_at === undefined ? [] : [event]))
+            return Array.isReadonlyArrayNonEmpty(imported)
+              ? model.commit([{ ...commit, events: imported }])
+              : Effect.void
+          })
+        )
+    })),
+    kit: "WorkflowEventModel",
+    breaks: "an import that goes back in time is refused with the event it broke on, and writes nothing",
+    shows: /the log:\n +expected: \[\]\n +found: \[\{"event_id":/
+  },
+  {
+    bug: "the first refused commit ends the batch",
+    layer: events((model) => ({
+      commit: Effect.fnUntraced(function* ([first, ...others]) {
+        const answers: Array.NonEmptyArray<Result.Result<Commit.Committed, Commit.CommitRefused>> = [
+          ...(yield* model.commit([first]))
+        ]
+        for (const commit of others) {
+          const { executionId, expectedPosition, tenant } = commit
+          const skipped = new Commit.PositionConflict({ tenant, executionId, expected: expectedPosition, actual: 0 })
+          if (answers.some(Result.isFailure)) answers.push(Result.fail(skipped))
+          else answers.push(...(yield* model.commit([commit])))
+        }
+        return answers
+      })
+    })),
+    kit: "WorkflowEventModel",
+    breaks: "of a batch, the good commits are written whole and the others not at all",
+    shows: /answers:\n.*\n.*\n +at: \[1\], expected "1 2", found "PositionConflict 0 0"/
+  },
+  {
+    bug: "a commit at an old position is appended all the same",
+    layer: events((model) => ({
+      commit: Effect.fnUntraced(function* (commits) {
+        const results = yield* model.commit(commits)
+        return yield* Effect.forEach(Array.zip(commits, results), ([commit, result]) =>
+          Result.isFailure(result) && result.failure._tag === "PositionConflict"
+            ? Effect.map(model.commit([{ ...commit, expectedPosition: result.failure.actual }]), ([second]) => second)
+            : Effect.succeed(result)
+        )
+      })
+    })),
+    kit: "WorkflowEventModel",
+    breaks:
+      "of commits that race for one position one is written, and the others are refused with where it then stands",
+    shows: /the answers at position 1:/
+  },
+  {
+    bug: "events are stamped by the clock, whatever the last event's instant",
+    layer: events((model) =>
+      eventsAs(model, (event) =>
+        event.created_at === event.recorded_at && event.created_at > "9000"
+          ? { ...event, created_at: Instant.fromEpochMillis(0), recorded_at: Instant.fromEpochMillis(0) }
+          : event
+      )
+    ),
+    kit: "WorkflowEventModel",
+    breaks: "created_at never decreases and equals recorded_at, whatever the clock says",
+    shows: /instants after one of the future:[^]*at: \[0\]\[0\], expected "9998-07-01T00:00:00.000Z", found "1970/
+  },
+  {
+    bug: "instants are kept to the second",
+    layer: events((model) =>
+      eventsAs(model, (event) => ({ ...event, created_at: event.created_at.replace(/\.\d{3}Z$/, ".000Z") }))
+    ),
+    kit: "WorkflowEventModel",
+    breaks: "an imported event keeps its created_at, and recorded_at is when the store stamped it",
+    shows: /expected "1969-12-31T23:59:59.999Z", found "1969-12-31T23:59:59.000Z"/
+  },
+  {
+    bug: "a payload of null is stored as none",
+    layer: events((model) =>
+      eventsAs(model, ({ payload, ...event }) =>
+        payload === null || payload === undefined ? event : { ...event, payload }
+      )
+    ),
+    kit: "WorkflowEventModel",
+    breaks: "a payload of null is not an absent one",
+    shows: /the payload:\n +expected: null\n +found: undefined/
+  },
+  {
+    bug: "keys of payloads are sorted, as jsonb does",
+    layer: events((model) =>
+      eventsAs(model, (event) =>
+        event.payload === undefined
+          ? event
+          : { ...event, payload: JSON.parse(JSON.stringify(event.payload), (_, value: unknown) => sortedKeys(value)) }
+      )
+    ),
+    kit: "WorkflowEventModel",
+    breaks: "a payload comes back as it was: the order of keys",
+    shows: /expected: "\{\\"b\\":1,\\"a\\":2/
+  },
+  {
+    bug: "`until` is exclusive",
+    layer: events((model) => ({
+      read: ({ until, ...options }) =>
+        Stream.filter(model.read(options), ({ created_at }) => until === undefined || created_at < until)
+    })),
+    kit: "WorkflowEventModel",
+    breaks: "a read until an instant gives the events of that instant and earlier",
+    shows: /until 0 ms, 1 at a time:\n +expected: 1\n +found: 0/
+  },
+  {
+    bug: "each page but the first begins an event too late",
+    layer: events((model) => ({
+      read: ({ batchSize = 1000, ...options }) =>
+        Stream.unwrap(
+          Effect.map(Stream.runCollect(model.read(options)), (read) =>
+            Stream.fromIterable(read.filter((_, place) => place === 0 || place % batchSize > 0))
+          )
+        )
+    })),
+    kit: "WorkflowEventModel",
+    breaks: "a read keeps to its bounds, however many events it reads at a time",
+    shows: /all, 1 at a time:[^]*at: \[1\], which is missing/
+  },
+  {
+    bug: "a page that is exactly full is taken for the last",
+    layer: events((model) => ({
+      readTenant: ({ batchSize = 1000, ...options }) => Stream.take(model.readTenant(options), batchSize)
+    })),
+    kit: "WorkflowEventModel",
+    breaks: "a tenant is read by execution id in order of UTF-8 bytes, then position",
+    shows: /1 at a time:[^]*at: \[1\], which is missing/
+  },
+  {
+    bug: "an idempotency key may be used twice",
+    layer: events((model) => ({
+      commit: (commits) =>
+        Effect.catch(model.commit(commits), () =>
+          model.commit(
+            Array.map(commits, (commit) => ({
+              ...commit,
+              events: eventsOf(commit).flatMap(({ created_at, idempotency_key: _key, ...event }) =>
+                created_at === undefined ? [event] : []
+              )
+            }))
+          )
+        )
+    })),
+    kit: "WorkflowEventModel",
+    breaks: "an event id or an idempotency key that is taken fails the whole call as Refused, and writes nothing",
+    shows:
+      /a call of 1 commits, whose commit 1 bears a key that the execution has:\n +expected: "Refused"\n +found: "answered"/
+  },
+  {
+    bug: "the driver's error for a taken id is thrown, not typed",
+    layer: events((model) => ({ commit: (commits) => Effect.orDie(model.commit(commits)) })),
+    kit: "WorkflowEventModel",
+    breaks: "an event id or an idempotency key that is taken fails the whole call as Refused, and writes nothing",
+    shows: /Appending events failed/
+  },
+  {
+    bug: "a header is looked up by execution id alone",
+    layer: over(store, WorkflowExecutionModel, (model) => ({
+      find: ({ executionId }) =>
+        Effect.gen(function* () {
+          const found = yield* Effect.forEach(yield* model.tenants, (tenant) => model.find({ tenant, executionId }))
+          return Option.firstSomeOf(found)
+        })
+    })),
+    kit: "WorkflowExecutionModel",
+    breaks: "one tenant's executions are unknown to another",
+    shows: /found:\n +expected: "theirs"\n +found: "ours"/
+  },
+  {
+    bug: "executions are listed in JavaScript's order of text",
+    layer: over(store, WorkflowExecutionModel, (model) => ({
+      list: (options) =>
+        Stream.unwrap(
+          Effect.map(Stream.runCollect(model.list(options)), (headers) =>
+            Stream.fromIterable(headers.toSorted((left, right) => (left.executionId < right.executionId ? -1 : 1)))
+          )
+        )
+    })),
+    kit: "WorkflowExecutionModel",
+    breaks: "lists by execution id in order of UTF-8 bytes, however many it reads at a time",
+    shows: /now, 1 at a time:[^]*at: \[7\], expected "\uff21", found "😀"/
+  },
+  {
+    bug: "executions as of an instant are those started by then, in their state of now",
+    layer: over(store, WorkflowExecutionModel, (model) => ({
+      list: ({ asOf, ...options }) =>
+        Stream.filter(model.list(options), ({ startedAt }) => asOf === undefined || startedAt <= asOf)
+    })),
+    kit: "WorkflowExecutionModel",
+    breaks: "a header as of an instant is what it was after the last event not after it",
+    shows: /as of second 10:[^]*at: \.currentState, expected "1", found "end"/
+  },
+  {
+    bug: "the newest snapshot is found, whichever fold made it",
+    layer: over(store, WorkflowSnapshotModel, (model) => ({
+      find: (options) => model.find({ ...options, fingerprint: "" })
+    })),
+    kit: "WorkflowSnapshotModel",
+    breaks: "finds the highest position of the fingerprint within the bounds, else the highest of another",
+    shows: /within \{\}:\n +expected: "mine 4"\n +found: "third 8"/
+  },
+  {
+    bug: "nothing is pruned",
+    layer: over(store, WorkflowSnapshotModel, (model) => ({
+      save: ({ snapshot }) => model.save({ snapshot, prune: [] })
+    })),
+    kit: "WorkflowSnapshotModel",
+    breaks: "saving removes what is pruned, never the snapshot itself, and minds no position that is not there",
+    shows: /positions:\n +expected: \[3,4\]\n +found: \[1,2,3,4\]/
+  },
+  {
+    bug: "a known key is queued again",
+    layer: over(store, WorkflowEventProcessingModel, (model) => ({
+      enqueue: (asked) => model.enqueue(Array.map(asked, ({ idempotencyKey: _key, ...event }) => event))
+    })),
+    kit: "WorkflowEventProcessingModel",
+    breaks: "an event with a known key adds nothing and gives the entry it led to, also after that was settled",
+    shows: /the entry, queued again:[^]*at: \[0\]\.\w+, expected/
+  },
+  {
+    bug: "an attempt is counted when it ends, not when it begins",
+    layer: over(store, WorkflowEventProcessingModel, (model) => ({
+      claim: (options) =>
+        Effect.map(model.claim(options), (claims) =>
+          claims.map((claim) => ({
+            ...claim,
+            events: Array.map(claim.events, (event) => ({
+              ...event,
+              attemptCount: Math.max(0, event.attemptCount - 1)
+            }))
+          }))
+        )
+    })),
+    kit: "WorkflowEventProcessingModel",
+    breaks: "a claim gives the header, the count of settled and the next events in order; the first counts an attempt",
+    shows: /the claim:\n +expected: "a after 0: 1 \(attempt 1\), 2, 3"\n +found: "a after 0: 1, 2, 3"/
+  },
+  {
+    bug: "a new owner takes over the epoch of the last one",
+    layer: over(store, PartitionLeases, (model) => ({
+      renew: (options) =>
+        Effect.map(
+          model.renew(options),
+          Array.map((lease) => ({ ...lease, epoch: 1 }))
+        ),
+      list: Effect.map(
+        model.list,
+        Array.map((lease) => ({ ...lease, epoch: 1 }))
+      )
+    })),
+    kit: "PartitionLeases",
+    breaks: "the epoch of a partition grows by one with each change of its owner, and only then",
+    shows: /the epoch of partition 0, last owned by odd, now by even:\n +expected: 2\n +found: 1/
+  },
+  {
+    bug: "a new reader tells of no gap",
+    layer: over(MemoryEventStream.layer, EventStream, ({ reader }) => ({
+      reader: Effect.map(reader, ({ acknowledge, read }) => ({
+        acknowledge,
+        read: (options) => Effect.map(read(options), (received) => ({ ...received, hasGap: false }))
+      }))
+    })),
+    kit: "EventStream",
+    breaks: "the first read of a reader tells of a gap, at once; the next ones do not",
+    shows: /the first read:\n.*\n.*\n +at: \.hasGap, expected true, found false/
+  }
+]
+
+const sortedKeys = (value: unknown): unknown =>
+  typeof value === "object" && value !== null && !globalThis.Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
+    : value
+
+describe("The conformance kits find that", () => {
+  it.live.each(bugs)("$bug", ({ breaks, kit, layer, shows }) =>
+    Effect.gen(function* () {
+      const unfit = yield* Effect.flip(checkAdapter(layer, { kits: [kit] }))
+      assert(unfit._tag === "AdapterUnfit")
+      const found = unfit.broken.find(({ promise }) => promise === breaks)
+      assert.match(found?.message ?? unfit.message, shows)
+    })
+  )
+})
