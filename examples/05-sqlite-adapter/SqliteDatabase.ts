@@ -76,12 +76,11 @@ const open = Effect.fnUntraced(function* (options: { readonly path: string; read
     read: <A>(operation: string, body: (sql: Statements) => A, until?: string) => {
       if (until === undefined) return attempt(operation, () => body(sql))
       // The lock waits for who commits now. Who comes later is stamped later, once the millisecond of `until` is over.
-      const rest = Instant.toEpochMillis(until) + 1 - clock.currentTimeMillisUnsafe()
-      const wait = Effect.sleep(Duration.millis(Math.min(Math.max(rest, 0), 2)))
-      return Effect.andThen(
-        wait,
-        attempt(operation, () => transaction(() => body(sql)))
+      const wait = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.sleep(Duration.millis(Math.min(Math.max(Instant.toEpochMillis(until) + 1 - now, 0), 2)))
       )
+      const locked = attempt(operation, () => transaction(() => body(sql)))
+      return Effect.andThen(wait, locked)
     },
     /** All or nothing, under the file's one write lock; `now` is read while it is held. */
     write: <A>(operation: string, body: (sql: Statements, now: string) => A) =>

@@ -8,7 +8,6 @@ import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@re
 import { Console, Effect, FileSystem, Layer, Stream } from "effect"
 import { Invoice } from "../01-invoice-approval/Invoice.ts"
 import { heading, table } from "../Print.ts"
-import { endOfTime } from "./SqliteDatabase.ts"
 import * as SqliteStore from "./SqliteStore.ts"
 
 const execution = { tenant: "acme", executionId: "invoice-1" }
@@ -54,8 +53,8 @@ const buggy = Layer.effect(
   WorkflowEventModel,
   Effect.map(WorkflowEventModel, (model) => ({
     ...model,
-    read: ({ until = endOfTime, ...options }) =>
-      Stream.filter(model.read(options), ({ created_at }) => created_at < until)
+    read: ({ until, ...options }) =>
+      Stream.filter(model.read(options), ({ created_at }) => until === undefined || created_at < until)
   }))
 ).pipe(Layer.provideMerge(SqliteStore.layer(":memory:")))
 

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { testAdapter } from "@refold/adapters/conformance"
-import { type Commit, WorkflowEventModel, WorkflowExecutionModel } from "@refold/core"
+import { type Commit, type StoreError, WorkflowEventModel, WorkflowExecutionModel } from "@refold/core"
 import * as SqliteStore from "@refold/examples/05-sqlite-adapter/SqliteStore.ts"
 import { Array, Effect, Layer, Result, Stream } from "effect"
 
@@ -91,27 +91,24 @@ describe("The SQLite store of the example, in a file,", () => {
     Effect.gen(function* () {
       const text = newPath()
       writeFileSync(text, "This is no database, but a text that is longer than the head of one. ".repeat(20))
-      const newer = newPath()
-      yield* Effect.provide(log, SqliteStore.layer(newer))
-      const database = new DatabaseSync(newer)
+      const damaged = newPath()
+      yield* Effect.provide(log, SqliteStore.layer(damaged))
+      const database = new DatabaseSync(damaged)
       database.exec("drop table executions")
       database.close()
       const settling = {
         ...commit("one", 0),
         settles: { after: 0, settlements: [{ _tag: "Skipped", cause: "" }] }
       } as const
-      const reasons = yield* Effect.forEach(
-        [
-          Effect.provide(log, SqliteStore.layer(folder)),
-          Effect.provide(log, SqliteStore.layer(text)),
-          Effect.provide(
-            Effect.flatMap(WorkflowExecutionModel, ({ tenants }) => tenants),
-            SqliteStore.layer(newer)
-          ),
-          Effect.provide(append(settling), SqliteStore.layer(newer))
-        ],
-        (failing) => Effect.map(Effect.flip(failing), ({ _tag, reason }) => `${_tag} ${reason}`)
-      )
+      const reasonOf = <A, E extends StoreError, R>(failing: Effect.Effect<A, E, R>) =>
+        Effect.map(Effect.flip(failing), ({ _tag, reason }) => `${_tag} ${reason}`)
+      const tenants = Effect.flatMap(WorkflowExecutionModel, (model) => model.tenants)
+      const reasons = [
+        yield* reasonOf(Effect.provide(log, SqliteStore.layer(folder))),
+        yield* reasonOf(Effect.provide(log, SqliteStore.layer(text))),
+        yield* reasonOf(Effect.provide(tenants, SqliteStore.layer(damaged))),
+        yield* reasonOf(Effect.provide(append(settling), SqliteStore.layer(damaged)))
+      ]
       assert.deepStrictEqual(reasons, [
         "StoreError Unavailable",
         "StoreError Invalid",

@@ -91,7 +91,8 @@ describe("The README's commands", () => {
 const ends = {
   "01": /position 7 +Paid/,
   "02": /12 executions +43 events +0 findings/,
-  "03": /events queued +(\d+)\n +events in the log +\1\n +lost +0\n +doubled +0\n +out of order +0\n +gaps in positions +0\n/
+  "03": /events queued +(\d+)\n +events in the log +\1\n +lost +0\n +doubled +0\n +out of order +0\n +gaps in positions +0\n/,
+  "05": /WorkflowExecutionModel +(\d+) of \1\n[^]*expected: 1\n +found: 0\n$/
 }
 
 describe("Examples", () => {
@@ -156,6 +157,16 @@ describe("All documents", () => {
       named.filter((command) => !new RegExp(`^ +${command}\\b`, "m").test(help)),
       []
     )
+  })
+})
+
+describe("docs/adapters.md", () => {
+  it("shows what its example prints", slow, async () => {
+    const output = await run("examples/run.ts", "05")
+    const shown = blocksOf(read("docs/adapters.md")).filter(({ language }) => language === "text")
+
+    assert.isNotEmpty(shown)
+    for (const { text } of shown) assert.include(flat(output), flat(text))
   })
 })
 
