@@ -9,7 +9,7 @@ import {
   WorkflowExecutionModel,
   WorkflowSnapshotModel
 } from "@refold/core"
-import { Array, Effect, Layer } from "effect"
+import { type Array, Effect, Layer } from "effect"
 
 /** The one port of the store in memory. */
 const snapshotsAlone = Layer.effect(WorkflowSnapshotModel, WorkflowSnapshotModel).pipe(Layer.provide(MemoryStore.layer))

@@ -2,5 +2,6 @@ import { describe, it } from "@effect/vitest"
 import { testAdapter } from "@refold/adapters/conformance"
 import { MemoryEventStream } from "@refold/adapters/memory"
 
-describe("MemoryEventStream", () =>
-  testAdapter(MemoryEventStream.layer, it, { kits: ["EventStream", "DurableEventStream"] }))
+describe("MemoryEventStream", async () => {
+  await testAdapter(MemoryEventStream.layer, it, { kits: ["EventStream", "DurableEventStream"] })
+})

@@ -2,4 +2,6 @@ import { describe, it } from "@effect/vitest"
 import { testAdapter } from "@refold/adapters/conformance"
 import { MemoryStore } from "@refold/adapters/memory"
 
-describe("MemoryStore", () => testAdapter(MemoryStore.layer, it))
+describe("MemoryStore", async () => {
+  await testAdapter(MemoryStore.layer, it)
+})

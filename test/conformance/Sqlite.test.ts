@@ -41,7 +41,9 @@ const append = (...commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
 
 const log = Effect.flatMap(WorkflowEventModel, (model) => Stream.runCollect(model.readTenant({ tenant: "acme" })))
 
-describe("The SQLite store of the example", () => testAdapter(SqliteStore.layer(":memory:"), it))
+describe("The SQLite store of the example", async () => {
+  await testAdapter(SqliteStore.layer(":memory:"), it)
+})
 
 describe("The SQLite store of the example, in a file,", () => {
   it.live("keeps what was written, and the partitions it was made with", () =>
