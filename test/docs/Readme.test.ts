@@ -92,6 +92,7 @@ const ends = {
   "01": /position 7 +Paid/,
   "02": /12 executions +43 events +0 findings/,
   "03": /events queued +(\d+)\n +events in the log +\1\n +lost +0\n +doubled +0\n +out of order +0\n +gaps in positions +0\n/,
+  "04": /\n(\d+) planted, \1 caught\n/,
   "05": /WorkflowExecutionModel +(\d+) of \1\n[^]*expected: 1\n +found: 0\n$/
 }
 

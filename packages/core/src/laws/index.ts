@@ -1,14 +1,8 @@
-export {
-  LawBroken,
-  type LawOptions,
-  checkDataRoundTrip,
-  checkDecisions,
-  checkFold,
-  checkIdempotence,
-  checkPurity,
-  checkSnapshots,
-  checkTemporal,
-  checkUpcasts,
-  checkWorkflow
-} from "./Laws.ts"
-export { type Attempt, type Generators, type Log, describe, logs } from "./LogArbitrary.ts"
+export { CannotGenerate } from "./CannotGenerate.ts"
+export { type Options, type Report, checkWorkflow, describeReport } from "./CheckWorkflow.ts"
+export { NotCovered } from "./Coverage.ts"
+export { LawBroken } from "./LawBroken.ts"
+export type { LawName } from "./Laws.ts"
+export { type Generators, type Log, describe, logs } from "./LogArbitrary.ts"
+export type { Source } from "./Payloads.ts"
+export type { Attempt, Sender } from "./Play.ts"
