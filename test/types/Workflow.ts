@@ -173,3 +173,7 @@ checkWorkflow(Order, {
 checkWorkflow(Order, { payloads: { Placed: fc.record({ cents: fc.string() }) } })
 // @ts-expect-error no event of this name
 checkWorkflow(Order, { payloads: { Payed: fc.constant({}) } })
+// A schema stands for the values drawn of it.
+checkWorkflow(Order, { payloads: { Placed: Schema.Struct({ cents: Schema.Literal(5) }) } })
+// @ts-expect-error its payloads are no payloads of the event
+checkWorkflow(Order, { payloads: { Placed: Schema.Struct({ cents: Schema.String }) } })

@@ -155,9 +155,8 @@ const undisturbed = <Value>(claims: Claims, what: string, run: () => Value, runT
   })
 }
 
-/** The events as copies that may be changed. */
-const thawed = (events: ReadonlyArray<WorkflowEvent>): ReadonlyArray<WorkflowEvent> =>
-  JSON.parse(JSON.stringify(events))
+/** JSON as a copy that may be changed. */
+const thawed = <Value extends object>(value: Value): Value => JSON.parse(JSON.stringify(value))
 
 /** Data as JSON, which shows what an instance holds and not what it caches. */
 const showData = (workflow: Workflow, state: State): string =>
@@ -176,14 +175,15 @@ const roundTrip = law(
   "data and logs come back from a store's JSON as they were",
   noPlan,
   (claims, { events }) => {
-    for (const { position } of events) {
-      const state = claims.fold(undefined, events, { to: position })
+    let state: State
+    for (const event of events) {
+      state = claims.fold(state, [event])
       if (state === undefined) continue
+      const { position } = state
       const snapshot = claims.snapshot(state)
-      for (const [store, stored] of [
-        ["JSON text", JSON.stringify(snapshot.data)],
-        ["JSON text with sorted keys", Json.canonical(snapshot.data)]
-      ] as const) {
+      const [text, sorted] = [JSON.stringify(snapshot.data), Json.canonical(snapshot.data)]
+      const forms = [["JSON text", text] as const, ["JSON text with sorted keys", sorted] as const]
+      for (const [store, stored] of sorted === text ? forms.slice(0, 1) : forms) {
         const back = Snapshot.restore(claims.workflow, { ...snapshot, data: JSON.parse(stored) })
         claims.equal(
           `the state at position ${position}, stored as ${store} (its data is ${stored}) and read back`,

@@ -47,6 +47,7 @@ export interface Script {
 
 const tenant = "acme"
 const executionId = "execution-1"
+const partition = Partition.of(tenant, executionId, Partition.defaultCount)
 const firstMillis = Instant.toEpochMillis("2025-03-01T12:00:00.000Z")
 
 /** An execution that is played step by step. All it hands to the definition is frozen, as if others held it too. */
@@ -65,7 +66,10 @@ export class Play<Data> {
       const problem = `\`starts\` gives ${fc.stringify(start)}, which is refused: ${decision.failure.message}`
       throw new CannotGenerate({ workflow: workflow.name, problems: [problem] })
     }
-    this.append(decision.success.events[0])
+    const [started] = decision.success.events
+    const payload = asJson(started.payload)
+    // Its payload may be the definition's own first data, which is not ours to freeze.
+    this.append({ ...started, ...(payload === undefined ? {} : { payload }) })
   }
 
   try({ elapsedMillis, eventName, isCareless, oldVersion, payload: drawn, sender, toState }: Step): void {
@@ -133,21 +137,18 @@ export const play = <Data>(workflow: Workflow<string, Data>, { start, steps }: S
 }
 
 /** The event as a store would return it. */
-const place = (decided: Decision.DecidedEvent, position: number, createdAt: Instant.Instant): WorkflowEvent => {
-  const payload = asJson(decided.payload)
-  return deepFreeze({
+const place = (decided: Decision.DecidedEvent, position: number, createdAt: Instant.Instant): WorkflowEvent =>
+  deepFreeze({
     event_id: `event-${position}`,
     tenant,
     execution_id: executionId,
     position,
     ...decided,
-    ...(payload === undefined ? {} : { payload }),
     created_at: createdAt,
     recorded_at: createdAt,
-    partition: Partition.of(tenant, executionId, Partition.defaultCount),
+    partition,
     offset: position
   })
-}
 
 /** A copy that nobody else holds, frozen. */
 const asJson = (payload: Payload): Payload =>
