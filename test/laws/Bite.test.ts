@@ -355,6 +355,8 @@ describe("Upcasts finds", () => {
 
     assert.match(broken(() => checkWorkflow(rounding, options)).claim, /^\/note of Added/)
     assert.doesNotThrow(() => checkWorkflow(rounding, { ...options, dropped: { Added: ["/note"] } }))
+    const shorter = versioned((old) => ({ amount: read(old).value, note: read(old).note }))
+    assert.doesNotThrow(() => checkWorkflow(shorter, { ...options, dropped: { Added: ["/more"] } }))
   })
 
   it("an upcaster that changes the stored payload", () => {

@@ -32,7 +32,7 @@ export const find = (
       catch: String
     })
   /** Undefined where the payloads do not differ at the path, or cannot be upcast. */
-  const matters = (path: string, left: Payload, right: Payload): (Lost & { isLost: boolean }) | undefined => {
+  const compare = (path: string, left: Payload, right: Payload): (Lost & { isLost: boolean }) | undefined => {
     const exchanged = exchange(left, right, path.split("/").slice(1).map(unescape))
     if (exchanged === undefined || left === undefined) return undefined
     const [one, other] = [upcast(left), upcast(exchanged)]
@@ -40,11 +40,12 @@ export const find = (
     const isLost = textOf(one.success) === textOf(other.success)
     return { path, left, right: exchanged, upcast: one.success, isLost }
   }
+  const isDropped = (path: string) => dropped.some((part) => path === part || path.startsWith(`${part}/`))
   const seen = new Map<string, { differed: number; mattered: number }>()
   fc.check(
     fc.property(pairs, ([left, right]) => {
       for (const path of new Set([...pathsOf(left, ""), ...pathsOf(right, "")])) {
-        const found = matters(path, left, right)
+        const found = compare(path, left, right)
         if (found === undefined) continue
         const counts = seen.get(path) ?? { differed: 0, mattered: 0 }
         seen.set(path, { differed: counts.differed + 1, mattered: counts.mattered + (found.isLost ? 0 : 1) })
@@ -53,15 +54,15 @@ export const find = (
     parameters
   )
   const [path] = [...seen].find(
-    ([path, { differed, mattered }]) => differed >= minPairs && mattered === 0 && !dropped.includes(path)
+    ([path, { differed, mattered }]) => differed >= minPairs && mattered === 0 && !isDropped(path)
   ) ?? [undefined]
   if (path === undefined) return undefined
   const { counterexample } = fc.check(
-    fc.property(pairs, ([left, right]) => matters(path, left, right)?.isLost !== true),
+    fc.property(pairs, ([left, right]) => compare(path, left, right)?.isLost !== true),
     parameters
   )
   const [[left, right] = [undefined, undefined]] = counterexample ?? []
-  return matters(path, left, right)
+  return compare(path, left, right)
 }
 
 /** Pointers to the members of a payload, and to those of the objects in it. A list is one part. */
