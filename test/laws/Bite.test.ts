@@ -418,7 +418,7 @@ describe("Generated logs", () => {
       final: [`S${stepCount}`],
       evolve: { Next: ({ total }, { amount }) => ({ total: (total + amount) % 1e9 }) }
     })
-    const report = checkWorkflow(long, only("purity"))
+    const report = checkWorkflow(long, { ...settings, numRuns: 40, laws: ["fold"], coverage: "report" })
 
     assert.isAbove(report.completeCount, 0)
     assert.deepStrictEqual(report.unreachedStates, [])
