@@ -77,7 +77,7 @@ const findProblem = (value: unknown, path: string, depth: number): JsonProblem |
 }
 
 /** A key as RFC 6901 writes it in a JSON pointer. */
-const pointerPart = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")
+export const pointerPart = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")
 
 const utf8Length = (text: string): number => {
   let bytes = text.length

@@ -99,6 +99,8 @@ export interface Workflow<State extends string = string, Data = unknown, Events 
   /** Name and version, as states and headers have them. */
   readonly ref: { readonly name: string; readonly version: number }
   readonly events: Events
+  /** Of the first data, and of what it becomes. */
+  readonly dataSchema: Schema.Constraint
   readonly initial: { readonly state: State; readonly data: Data }
   /** For each state, the targets of each event it accepts. Empty in an open definition, which accepts every event. */
   readonly transitions: ReadonlyMap<string, ReadonlyMap<string, ReadonlyArray<Target<string, unknown, unknown>>>>
@@ -218,6 +220,7 @@ export const make = <
     }),
     ref: { name, version },
     events,
+    dataSchema: options.data,
     initial,
     transitions: compileTransitions(states),
     finalStates,
@@ -256,6 +259,7 @@ export const open = (name: string): Workflow<string, OpenData> => {
     fingerprint: fingerprintOf({ name, open: 1 }),
     ref: { name, version: openVersion },
     events: {},
+    dataSchema: Schema.Record(Schema.String, Schema.Json),
     initial: { state: "started", data: {} },
     transitions: new Map(),
     finalStates: new Set(),

@@ -18,6 +18,9 @@ export const printLines = (...lines: ReadonlyArray<string>) => write(Stream.make
 /** One JSON value, indented. */
 export const printJson = (value: unknown) => printLines(JSON.stringify(value, null, 2))
 
+/** One JSON value, on a line of its own. */
+export const printJsonLine = (value: unknown) => printLines(JSON.stringify(value))
+
 /** One JSON value per line, as they come. */
 export const printJsonLines = <A, E, R>(values: Stream.Stream<A, E, R>) =>
   Effect.flatMap(Stdio.Stdio, (stdio) =>

@@ -8,7 +8,6 @@ import { Config, Effect, Layer, Option, type Redacted } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"
 import { TypeScriptWorkflowRuntime } from "../TypeScriptWorkflowRuntime.ts"
 import { WorkflowEventSourcing } from "../WorkflowEventSourcing.ts"
-import { Workflows } from "../Workflows.ts"
 
 export const Database = GlobalFlag.Setting("database")({
   flag: Flag.Redacted("database").pipe(
@@ -44,11 +43,10 @@ const layerPorts = Layer.unwrap(
   Effect.map(Database, (database) => (Option.isNone(database) ? PostgresStore.layerMigrated() : PostgresStore.layer))
 )
 
-/** The services that commands work with. Every workflow name is known, as an open workflow. */
+/** The services that commands work with, on the definitions that the program has. */
 const servicesOver = <E, R>(layerStream: Layer.Layer<EventStream, E, R>) =>
   TypeScriptWorkflowRuntime.layer.pipe(
     Layer.provideMerge(WorkflowEventSourcing.layer),
-    Layer.provideMerge(Workflows.layerOpen()),
     Layer.provideMerge(Layer.merge(layerPorts, layerStream)),
     Layer.provide(layerClient)
   )
