@@ -56,7 +56,7 @@ describe("refold, embedded", () => {
         ?.split("EXAMPLES")[0]
         ?.match(/^ {2}[\w-]+/gm)
         ?.map((name) => name.trim()) ?? []
-    expect(commands).toHaveLength(14)
+    expect(commands).toHaveLength(15)
     const pages = await Promise.all(commands.map((command) => refold(directory, [command, "--help"])))
     for (const page of pages) {
       expect(page.code).toBe(0)

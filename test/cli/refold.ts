@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 /** Compiled modules are kept between the processes of a run: half of a short command's time is compiling. */
 const compileCache = join(tmpdir(), "refold-test-compile-cache")
 
-const main = fileURLToPath(new URL("../../packages/runtime/src/cli/main.ts", import.meta.url))
+const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 export interface Outcome {
   readonly code: number | null
@@ -16,35 +16,45 @@ export interface Outcome {
 }
 
 /** The outcome of a command run in a directory. `DATABASE_URL` and `REDIS_URL` are not inherited. */
-export const refold = (
+export type Run = (
   directory: string,
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {},
+  environment?: Readonly<Record<string, string>>,
   /** Sees standard error as it comes, and may kill the process. */
-  watch: (child: ChildProcess, stderr: string) => void = () => {},
-  stdin: string | Uint8Array = ""
-): Promise<Outcome> =>
-  new Promise((resolve, reject) => {
-    const { DATABASE_URL: _, REDIS_URL: __, ...inherited } = process.env
-    const child = spawn(process.execPath, ["--conditions=@refold/source", main, ...args], {
-      cwd: directory,
-      env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...environment },
-      stdio: ["pipe", "pipe", "pipe"]
+  watch?: (child: ChildProcess, stderr: string) => void,
+  stdin?: string | Uint8Array
+) => Promise<Outcome>
+
+const runOf =
+  (program: string): Run =>
+  (directory, args, environment = {}, watch = () => {}, stdin = "") =>
+    new Promise((resolve, reject) => {
+      const { DATABASE_URL: _, REDIS_URL: __, ...inherited } = process.env
+      const child = spawn(process.execPath, ["--conditions=@refold/source", program, ...args], {
+        cwd: directory,
+        env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...environment },
+        stdio: ["pipe", "pipe", "pipe"]
+      })
+      // A command that stops reading closes the pipe.
+      child.stdin.on("error", () => {}).end(stdin)
+      let stdout = ""
+      let stderr = ""
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        stdout += text
+      })
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        stderr += text
+        watch(child, stderr)
+      })
+      child.on("error", reject)
+      child.on("close", (code) => resolve({ code, stdout, stderr }))
     })
-    // A command that stops reading closes the pipe.
-    child.stdin.on("error", () => {}).end(stdin)
-    let stdout = ""
-    let stderr = ""
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text
-    })
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text
-      watch(child, stderr)
-    })
-    child.on("error", reject)
-    child.on("close", (code) => resolve({ code, stdout, stderr }))
-  })
+
+/** As it is installed. */
+export const refold = runOf(at("packages/runtime/src/cli/main.ts"))
+
+/** As the guide makes it of the definitions of the examples. */
+export const refoldOfExamples = runOf(at("examples/guide/refold.ts"))
 
 /** What a command says of a failure: its last line on standard error. */
 export const complaint = ({ stderr }: Outcome): string => stderr.trimEnd().split("\n").at(-1) ?? ""

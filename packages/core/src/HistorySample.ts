@@ -5,7 +5,7 @@
  */
 import { type ExecutionRef, executionKey } from "./ExecutionRef.ts"
 import * as Identifier from "./Identifier.ts"
-import * as Partition from "./Partition.ts"
+import { sha256 } from "./Sha256.ts"
 
 /** What an execution is chosen by; its header is one. */
 export interface Candidate extends ExecutionRef {
@@ -16,7 +16,8 @@ export interface Candidate extends ExecutionRef {
 
 interface Ranked<A> {
   readonly candidate: A
-  readonly rank: number
+  /** Hash of its ids: of executions that are alike, those with the least are kept. */
+  readonly rank: string
 }
 
 /**
@@ -36,7 +37,7 @@ export const make = <A extends Candidate>(size: number) => {
     let found: Array<Ranked<A>> = []
     for (const kind of kinds.values()) {
       const isLarger = kind.length > found.length
-      const isTie = kind.length === found.length && (kind.at(-1)?.rank ?? 0) > (found.at(-1)?.rank ?? 0)
+      const isTie = kind.length === found.length && (kind.at(-1)?.rank ?? "") > (found.at(-1)?.rank ?? "")
       if (isLarger || isTie) found = kind
     }
     return found
@@ -47,7 +48,7 @@ export const make = <A extends Candidate>(size: number) => {
       const key = kindOf(candidate)
       const kind = kinds.get(key) ?? []
       kinds.set(key, kind)
-      const rank = Partition.of(candidate.tenant, candidate.executionId, 2 ** 32)
+      const rank = sha256(executionKey(candidate))
       const place = kind.findIndex((each) => each.rank > rank)
       kind.splice(place === -1 ? kind.length : place, 0, { candidate, rank })
       heldCount += 1

@@ -81,6 +81,7 @@ const counted = (count: number, name: string, what: string): ReadonlyArray<reado
 /** This build does not read every history as it was; the report says where. */
 export class HistoriesDiffer extends Schema.TaggedError<HistoriesDiffer>()("HistoriesDiffer", {
   historyCount: Schema.Int,
+  failedCount: Schema.Int,
   differentCount: Schema.Int,
   unknownWorkflowCount: Schema.Int,
   newerSchemaCount: Schema.Int,
@@ -94,7 +95,8 @@ export class HistoriesDiffer extends Schema.TaggedError<HistoriesDiffer>()("Hist
       [this.brokenLineCount, "with a broken line"]
     ] as const
     const said = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-    return `Of ${this.historyCount} histories, this build does not read all as they were: ${said.join(", ")}`
+    const all = this.historyCount === 1 ? "1 history" : `${this.historyCount} histories`
+    return `Of ${all}, ${this.failedCount} ${this.failedCount === 1 ? "is" : "are"} not read as recorded: ${said.join(", ")}`
   }
 }
 
@@ -122,7 +124,7 @@ const check = Command.make(
           ["events replayed", String(report.eventCount)],
           ...counted(report.undecidedCount, "undecided events", "not decided as in the log when they were recorded"),
           ["read as they were", String(report.historyCount - report.failedCount)],
-          ["of another outcome", `${report.differentCount}, in ${report.differenceCount} differences`],
+          ["of another outcome", String(report.differentCount)],
           ["of an unknown workflow", String(report.unknownWorkflowCount)],
           ["of a newer schema", String(report.newerSchemaCount)],
           ["with a broken line", String(report.brokenLineCount)]
