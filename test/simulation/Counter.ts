@@ -1,14 +1,15 @@
-/** The definition of the simulations: one event of it throws until it is mended. And the naive model of it. */
+/** The definition of the simulations: one event of it can be made to do harm. And the naive model of it. */
 import { Schema } from "effect"
 import { Workflow } from "@refold/core"
 
-const make = (isMended: boolean) => {
+/** `onBurst` is called by `evolve`, each time that it folds a Burst. */
+export const make = (name: string, onBurst: () => void) => {
   const burst = (sum: number): { readonly sum: number } => {
-    if (!isMended) throw new TypeError("evolve is broken")
+    onBurst()
     return { sum: sum + 100 }
   }
   return Workflow.make({
-    name: "counter",
+    name,
     events: {
       Added: Schema.Struct({ by: Schema.Int }),
       Burst: Schema.Struct({}),
@@ -31,24 +32,31 @@ const make = (isMended: boolean) => {
   })
 }
 
-export const Counter = make(false)
-export const CounterMended = make(true)
+/** Folds no Burst. */
+export const breaks = () => {
+  throw new TypeError("evolve is broken")
+}
 
-interface Model {
+export const Counter = make("counter", breaks)
+export const CounterMended = make("counter", () => {})
+
+export interface Model {
   readonly sum: number
   readonly isClosed: boolean
 }
 
 const isAdded = Schema.is(Schema.Struct({ by: Schema.Int }))
 
-/** What the mended definition makes of events, all of them accepted. */
-export const modelOf = (events: ReadonlyArray<Workflow.Submission>): Model => ({
-  sum: events.reduce((sum, { event_name: name, payload }) => {
-    if (name === "Added" && isAdded(payload)) return sum + payload.by
-    return name === "Burst" ? sum + 100 : sum
-  }, 0),
-  isClosed: events.some((event) => event.event_name === "Ended")
+export const emptyModel: Model = { sum: 0, isClosed: false }
+
+/** What one event that was accepted makes of it. */
+export const after = ({ isClosed, sum }: Model, { event_name: name, payload }: Workflow.Submission): Model => ({
+  sum: sum + (name === "Burst" ? 100 : name === "Added" && isAdded(payload) ? payload.by : 0),
+  isClosed: isClosed || name === "Ended"
 })
+
+/** What the mended definition makes of events, all of them accepted. */
+export const modelOf = (events: ReadonlyArray<Workflow.Submission>): Model => events.reduce(after, emptyModel)
 
 export const isAccepted = ({ isClosed, sum }: Model, { event_name: name, payload }: Workflow.Submission): boolean => {
   if (isClosed) return false

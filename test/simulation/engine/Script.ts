@@ -1,0 +1,279 @@
+/** What happens in one run, as data: drawn from a seed, printed, shortened. */
+import type { ExecutionRef, FailurePolicy, Workflow } from "@refold/core"
+import { Chance } from "./Chance.ts"
+import { calm, type Pace } from "./SeededScheduler.ts"
+
+export const places = [
+  { tenant: "a", executionId: "1" },
+  { tenant: "a", executionId: "2" },
+  { tenant: "b", executionId: "1" },
+  // Of a workflow that the first worker does not know.
+  { tenant: "b", executionId: "rare" }
+] as const satisfies ReadonlyArray<ExecutionRef>
+
+export const clients = ["c1", "c2"] as const
+export const workers = ["w1", "w2", "w3"] as const
+export type ClientName = (typeof clients)[number]
+export type WorkerName = (typeof workers)[number]
+export type ProcessName = ClientName | WorkerName
+
+/** What a process asks of the store and of the stream. */
+export const calls = [
+  "commit",
+  "read",
+  "findKey",
+  "findHeader",
+  "findHeaders",
+  "enqueue",
+  "findReady",
+  "claim",
+  "fail",
+  "leave",
+  "findEntry",
+  "lag",
+  "findSnapshot",
+  "listSnapshots",
+  "saveSnapshot",
+  "renew",
+  "release",
+  "publish",
+  "openReader",
+  "readWakeUps",
+  "acknowledge"
+] as const
+export type Call = (typeof calls)[number]
+
+/** What goes wrong with one call. */
+export type Fault =
+  /** It fails, and did nothing. */
+  | { readonly what: "fails" }
+  /** It is done, but its answer is lost. */
+  | { readonly what: "loses its answer" }
+  /** It is done later, or answers later. */
+  | { readonly what: "starts late" | "answers late"; readonly millis: number }
+  /** Nothing comes back for long; then it fails, done or not. */
+  | { readonly what: "hangs" | "hangs, done" }
+  /** The store refuses just this statement. */
+  | { readonly what: "is refused" }
+  /** The process is killed, before it was done or after. */
+  | { readonly what: "kills before" | "kills after" }
+  /** Of wake-ups that are published or read. */
+  | { readonly what: "drops" | "doubles" | "turns round" }
+
+export interface Request {
+  readonly submission: Workflow.Submission
+  readonly key: string | undefined
+}
+
+export type Step =
+  | { readonly kind: "start"; readonly client: ClientName; readonly at: number; readonly key: string | undefined }
+  | { readonly kind: "submit"; readonly client: ClientName; readonly at: number; readonly request: Request }
+  | {
+      readonly kind: "enqueue"
+      readonly client: ClientName
+      readonly requests: readonly [{ readonly at: number; readonly request: Request }, ...Array<{ readonly at: number; readonly request: Request }>]
+    }
+  | { readonly kind: "process"; readonly client: ClientName; readonly at: number; readonly which: number }
+  | { readonly kind: "redrive" | "discard"; readonly at: number }
+  | { readonly kind: "wait"; readonly millis: number }
+  | { readonly kind: "fault"; readonly process: ProcessName; readonly call: Call; readonly after: number; readonly fault: Fault }
+  | { readonly kind: "kill" | "boot"; readonly process: ProcessName }
+  | { readonly kind: "stop"; readonly process: WorkerName }
+  /** All that waits in the stream is lost, comes twice, or comes in another order. */
+  | { readonly kind: "stream"; readonly how: "lose" | "double" | "turn round" }
+  /** A worker that dies at once takes a share of the partitions. */
+  | { readonly kind: "steal" }
+  | { readonly kind: "clock"; readonly of: ProcessName | "store"; readonly millis: number }
+
+/** A step and its place in the script as it was drawn, which it keeps when the script is shortened. */
+export type Placed = Step & { readonly place: number }
+
+export interface Script {
+  readonly seed: string
+  readonly setting: Setting
+  readonly steps: ReadonlyArray<Placed>
+}
+
+/** What holds in the whole of a run. */
+export interface Setting {
+  readonly pace: Pace
+  /** How late calls are, at random: milliseconds at most. */
+  readonly latencyMillis: number
+  readonly afterLast: FailurePolicy.FailurePolicy["afterLast"]
+  /** What the one bad event does to a worker. */
+  readonly burst: "throws" | "kills"
+}
+
+/** The script of a seed. */
+export const draw = (seed: string): Script => {
+  const chance = new Chance(`${seed}/script`)
+  const setting: Setting = {
+    pace: {
+      patience: chance.weighted([2, calm], [2, 300], [2, 60], [1, 12]),
+      haste: chance.weighted([2, 0], [1, 0.002], [1, 0.02])
+    },
+    latencyMillis: chance.weighted([2, 0], [2, 4], [1, 40]),
+    afterLast: chance.weighted([3, "block"], [1, "skip"]),
+    burst: chance.weighted([2, "throws"], [1, "kills"])
+  }
+  const weather = chance.weighted<keyof typeof faultsPerStep>([1, "fair"], [3, "rainy"], [2, "stormy"])
+  const length = 6 + chance.below(20)
+  const steps: Array<Step> = places.map((_, at) => ({ kind: "start", client: chance.pick(clients), at, key: undefined }))
+  for (let count = 0; count < length; count++) {
+    if (chance.happens(faultsPerStep[weather])) steps.push(drawMishap(chance))
+    else steps.push(drawOperation(chance))
+    if (chance.happens(0.45)) steps.push({ kind: "wait", millis: drawMillis(chance) })
+  }
+  return { seed, setting, steps: steps.map((step, place) => ({ ...step, place })) }
+}
+
+const faultsPerStep = { fair: 0, rainy: 0.3, stormy: 0.55 }
+
+const drawMillis = (chance: Chance) => chance.weighted([3, 1], [3, 20], [4, 300], [3, 1500], [1, 6000])
+
+const drawOperation = (chance: Chance): Step => {
+  const client = chance.pick(clients)
+  const at = chance.below(places.length)
+  return chance.weighted<() => Step>(
+    [7, () => ({ kind: "enqueue", client, requests: drawRequests(chance, at) })],
+    [4, () => ({ kind: "submit", client, at, request: drawRequest(chance) })],
+    [2, () => ({ kind: "process", client, at, which: chance.below(4) })],
+    [1, () => ({ kind: chance.pick(["redrive", "discard"]), at })],
+    [1, () => ({ kind: "start", client, at, key: chance.pick([undefined, "first"]) })]
+  )()
+}
+
+const drawRequests = (chance: Chance, at: number) => {
+  const count = chance.weighted([4, 0], [2, 1], [1, 2], [1, 4])
+  const others = Array.from({ length: count }, () => ({
+    at: chance.happens(0.7) ? at : chance.below(places.length),
+    request: drawRequest(chance)
+  }))
+  return [{ at, request: drawRequest(chance) }, ...others] as const satisfies Extract<Step, { kind: "enqueue" }>["requests"]
+}
+
+/** With a key, mostly the same request, which is refused in some states, so that two uses of the key often meet. */
+const drawRequest = (chance: Chance): Request =>
+  chance.happens(0.3)
+    ? chance.pick(keyed)
+    : {
+        submission: chance.weighted(
+          [8, added(chance.below(8) - 3)],
+          [1, { event_name: "Burst", payload: {} }],
+          [1, { event_name: "Guarded", payload: {} }],
+          [1, { event_name: "Ended", payload: {} }]
+        ),
+        key: undefined
+      }
+
+const added = (by: number): Workflow.Submission => ({ event_name: "Added", payload: { by } })
+
+const ofKey = (key: string, submission: Workflow.Submission): Request => ({
+  key,
+  submission: { ...submission, user_id: `key ${key}` }
+})
+
+const keyed: readonly [Request, ...ReadonlyArray<Request>] = [
+  ofKey("k", added(-2)),
+  ofKey("k", added(-2)),
+  ofKey("k", added(-2)),
+  ofKey("l", added(3)),
+  ofKey("l", added(3)),
+  ofKey("m", { event_name: "Ended", payload: {} }),
+  // The key of another request.
+  { key: "k", submission: { event_name: "Ended", payload: {}, user_id: "key k of another" } }
+]
+
+const drawMishap = (chance: Chance): Step => {
+  const worker = chance.pick(workers)
+  const process = chance.happens(0.7) ? worker : chance.pick(clients)
+  return chance.weighted<() => Step>(
+    [14, () => drawFault(chance, process)],
+    [2, () => ({ kind: "kill", process })],
+    [3, () => ({ kind: "boot", process })],
+    [1, () => ({ kind: "stop", process: worker })],
+    [2, () => ({ kind: "stream", how: chance.pick(["lose", "double", "turn round"]) })],
+    [1, () => ({ kind: "steal" })],
+    [
+      1,
+      () => {
+        const of = chance.happens(0.4) ? "store" : process
+        // Where the store's clock goes back, its leases last that much longer.
+        const back = of === "store" ? -3000 : -86_400_000
+        return { kind: "clock", of, millis: chance.pick([2000, 86_400_000, -1000, back]) }
+      }
+    ]
+  )()
+}
+
+const drawFault = (chance: Chance, process: ProcessName): Step => {
+  const call = chance.weighted<Call>(
+    [6, "commit"],
+    [3, "claim"],
+    [3, "enqueue"],
+    [2, "publish"],
+    [2, "readWakeUps"],
+    [2, "acknowledge"],
+    [2, "fail"],
+    [2, "renew"],
+    [10, chance.pick(calls)]
+  )
+  const millis = chance.pick([5, 200, 2500, 7000])
+  const isWakeUps = call === "publish" || call === "readWakeUps"
+  const fault = chance.weighted<Fault>(
+    [3, { what: "fails" }],
+    [4, { what: "loses its answer" }],
+    [1, { what: "starts late", millis }],
+    [1, { what: "answers late", millis }],
+    [1, { what: "hangs" }],
+    [1, { what: "hangs, done" }],
+    [1, { what: "kills before" }],
+    [2, { what: "kills after" }],
+    [call === "commit" ? 3 : 0, { what: "is refused" }],
+    [call === "publish" ? 3 : 0, { what: "drops" }],
+    [isWakeUps ? 2 : 0, { what: "doubles" }],
+    [isWakeUps ? 2 : 0, { what: "turns round" }]
+  )
+  return { kind: "fault", process, call, after: chance.weighted([4, 0], [2, 1], [1, 3]), fault }
+}
+
+/** One line, for people. */
+export const print = (step: Placed): string => {
+  const at = (index: number) => nameOf(places[index] ?? places[0])
+  const asked = ({ key, submission: { event_name: name, payload } }: Request) =>
+    `${name}${payload === undefined ? "" : ` ${JSON.stringify(payload)}`}${key === undefined ? "" : `, key ${key}`}`
+  switch (step.kind) {
+    case "start":
+      return `${step.client} starts ${at(step.at)}${step.key === undefined ? "" : `, key ${step.key}`}`
+    case "submit":
+      return `${step.client} submits to ${at(step.at)}: ${asked(step.request)}`
+    case "enqueue":
+      return `${step.client} enqueues ${step.requests.map((each) => `to ${at(each.at)}: ${asked(each.request)}`).join("; ")}`
+    case "process":
+      return `${step.client} processes queued event ${step.which + 1} of ${at(step.at)}`
+    case "redrive":
+    case "discard":
+      return `an operator ${step.kind}s what is dead in ${at(step.at)}`
+    case "wait":
+      return `${step.millis} ms pass`
+    case "fault": {
+      const { fault } = step
+      const nth = step.after === 0 ? "next" : `next but ${step.after}`
+      return `the ${nth} "${step.call}" of ${step.process} ${fault.what}${"millis" in fault ? ` by ${fault.millis} ms` : ""}`
+    }
+    case "kill":
+      return `kill -9 ${step.process}`
+    case "boot":
+      return `${step.process} starts, if it is down`
+    case "stop":
+      return `${step.process} stops in order`
+    case "stream":
+      return `the stream ${{ lose: "loses", double: "doubles", "turn round": "turns round" }[step.how]} all that waits in it`
+    case "steal":
+      return "a worker takes a share of the partitions and dies"
+    case "clock":
+      return `the clock of ${step.of} jumps by ${step.millis} ms`
+  }
+}
+
+export const nameOf = ({ executionId, tenant }: ExecutionRef): string => `${tenant}/${executionId}`
