@@ -29,6 +29,16 @@ export interface Ports {
 /** Faults to come, by process and call; they outlive the process. */
 export class Mishaps {
   readonly #armed = new Map<string, Array<{ after: number; readonly fault: Fault }>>()
+  readonly #outages = new Map<string, number>()
+  readonly #nowMillis: () => number
+
+  constructor(nowMillis: () => number) {
+    this.#nowMillis = nowMillis
+  }
+
+  cutOff(process: ProcessName, of: "store" | "stream", millis: number): void {
+    this.#outages.set(`${process} ${of}`, this.#nowMillis() + millis)
+  }
 
   arm(process: ProcessName, call: Call, after: number, fault: Fault): void {
     const key = `${process} ${call}`
@@ -39,6 +49,8 @@ export class Mishaps {
 
   /** The fault of this call, if there is one; each happens once. */
   take(process: ProcessName, call: Call): Fault | undefined {
+    const of = streamCalls.has(call) ? "stream" : "store"
+    if ((this.#outages.get(`${process} ${of}`) ?? 0) > this.#nowMillis()) return { what: "fails" }
     const armed = this.#armed.get(`${process} ${call}`)
     if (armed === undefined) return undefined
     const place = armed.findIndex(({ after }) => after === 0)
@@ -48,8 +60,11 @@ export class Mishaps {
 
   clear(): void {
     this.#armed.clear()
+    this.#outages.clear()
   }
 }
+
+const streamCalls: ReadonlySet<Call> = new Set(["publish", "openReader", "readWakeUps", "acknowledge"])
 
 /** One life of a process. */
 export interface Life {
@@ -58,6 +73,8 @@ export interface Life {
   /** Faults that it has met. */
   faultCount: number
   refusedCount: number
+  /** Calls that a fault makes late, now. */
+  lateCount: number
 }
 
 export interface World {
@@ -114,6 +131,16 @@ const callerOf = (world: World, life: Life) => {
       const meet = (fault: Fault | undefined): Effect.Effect<A, E | Failure> => {
         const fail = (reason: "Unavailable" | "Refused") => Effect.fail(failureOf(reason))
         const done = perform(fault)
+        const late = (duration: Duration.Duration) =>
+          Effect.suspend(() => {
+            life.lateCount++
+            return Effect.ensuring(
+              Effect.sleep(duration),
+              Effect.sync(() => {
+                life.lateCount--
+              })
+            )
+          })
         tell(`${name} ${call}${text}${fault === undefined ? "" : ` · ${fault.what}`}`)
         if (fault === undefined) return done
         life.faultCount++
@@ -126,13 +153,13 @@ const callerOf = (world: World, life: Life) => {
           case "loses its answer":
             return Effect.andThen(done, fail("Unavailable"))
           case "hangs":
-            return Effect.andThen(Effect.sleep(patience), fail("Unavailable"))
+            return Effect.andThen(late(patience), fail("Unavailable"))
           case "hangs, done":
-            return Effect.andThen(done, Effect.andThen(Effect.sleep(patience), fail("Unavailable")))
+            return Effect.andThen(done, Effect.andThen(late(patience), fail("Unavailable")))
           case "starts late":
-            return Effect.andThen(Effect.sleep(Duration.millis(fault.millis)), alive(done))
+            return Effect.andThen(late(Duration.millis(fault.millis)), alive(done))
           case "answers late":
-            return Effect.tap(done, () => Effect.sleep(Duration.millis(fault.millis)))
+            return Effect.tap(done, () => late(Duration.millis(fault.millis)))
           case "kills before":
             return kill
           case "kills after":
@@ -215,6 +242,9 @@ export const portsOf = (world: World, life: Life) => {
         ask("findReady", options.of === "left" ? " left" : ` of ${options.of.join()}`, queue.findReady(options)),
       claim: (options) =>
         ask("claim", ` ${options.executions.map(nameOf).join(", ")}`, queue.claim(options), {
+          seen: (claims) => {
+            for (const { header } of claims) invariants.check(header)
+          },
           answered: (claims) => invariants.claimed(watched, options.executions, claims)
         }),
       fail: (options) =>

@@ -38,6 +38,7 @@ export type Invariant =
   | "Attempts are counted, and only those"
   | "Acknowledged after the commit"
   | "Leases are given back"
+  | "Closing drains"
   | "Something wakes what is queued"
   | "A wake-up is enough"
   | "The stream is left empty"
@@ -75,6 +76,14 @@ interface Seen {
   readonly firstEnqueued: Map<string, Enqueued>
 }
 
+/** A place in all that is watched, and the time then. */
+interface Moment {
+  readonly count: number
+  readonly millis: number
+}
+
+const never: Moment = { count: -1, millis: -Infinity }
+
 /** A process that is watched: one life of it. */
 export interface Watched {
   readonly name: ProcessName
@@ -82,13 +91,14 @@ export interface Watched {
   /** Attempts begun and not yet ended, by processing id; the execution's key, and whether a commit may have ended it. */
   readonly attempts: Map<string, string>
   /**
-   * Wake-ups read and not yet acknowledged, by partition and delivery id. One that comes while a turn of its execution
-   * may not be over is acknowledged with that turn, and is not looked at here.
+   * Wake-ups read and not yet acknowledged, by partition and delivery id. One that meets a turn of its execution, or a loss
+   * of partitions, is acknowledged with that, and is not looked at here.
    */
-  readonly read: Map<string, { readonly key: string; readonly at: number; readonly isDuringTurn: boolean }>
+  readonly read: Map<string, { readonly key: string; readonly at: Moment; readonly isMet: boolean }>
   /** By execution, when it last had the answer that ends a turn. */
-  readonly ended: Map<string, { readonly at: number; readonly millis: number }>
-  lostAt: number
+  readonly ended: Map<string, Moment>
+  /** When it last lost a partition. */
+  lost: Moment
   owned: ReadonlySet<number>
 }
 
@@ -98,7 +108,7 @@ export const watch = (name: ProcessName, isWorker: boolean): Watched => ({
   attempts: new Map(),
   read: new Map(),
   ended: new Map(),
-  lostAt: -1,
+  lost: never,
   owned: new Set()
 })
 
@@ -107,10 +117,10 @@ export class Invariants {
   readonly #runSync: <A>(effect: Effect.Effect<A, unknown>) => A
   readonly #maxAttempts: number
   readonly #nowMillis: () => number
+  readonly #afterwardsMillis: number
   readonly #seen = new Map<string, Seen>()
   readonly #feedLengths = new Map<number, number>()
-  /** Counts what is watched, as a clock of its own. */
-  #moment = 0
+  #momentCount = 0
   violation: Violation | undefined
 
   constructor(options: {
@@ -118,11 +128,14 @@ export class Invariants {
     readonly runSync: <A>(effect: Effect.Effect<A, unknown>) => A
     readonly maxAttempts: number
     readonly nowMillis: () => number
+    /** What a worker may still have to do after it had an answer. */
+    readonly afterwardsMillis: number
   }) {
     this.#ports = options.ports
     this.#runSync = options.runSync
     this.#maxAttempts = options.maxAttempts
     this.#nowMillis = options.nowMillis
+    this.#afterwardsMillis = options.afterwardsMillis
   }
 
   violate(invariant: Invariant, detail: string): void {
@@ -362,7 +375,7 @@ export class Invariants {
   /** The process has had the answer that ends its turn of the execution. */
   ended(process: Watched, ref: ExecutionRef): void {
     const key = executionKey(ref)
-    process.ended.set(key, { at: ++this.#moment, millis: this.#nowMillis() })
+    process.ended.set(key, this.#moment())
     for (const [processingId, ofExecution] of process.attempts) {
       if (ofExecution === key) process.attempts.delete(processingId)
     }
@@ -374,14 +387,14 @@ export class Invariants {
   }
 
   received(process: Watched, deliveries: ReadonlyArray<Delivery>): void {
-    const at = ++this.#moment
+    const at = this.#moment()
+    const isOver = ({ millis }: Moment) => at.millis - millis >= this.#afterwardsMillis
     for (const delivery of deliveries) {
       const id = idOf(delivery)
       const key = executionKey(delivery)
-      const isDuringTurn =
-        [...process.attempts.values()].includes(key) ||
-        this.#nowMillis() - (process.ended.get(key)?.millis ?? -Infinity) < afterTurnMillis
-      if (!process.read.has(id)) process.read.set(id, { key, at, isDuringTurn })
+      const isAtWork = [...process.attempts.values()].includes(key)
+      const isMet = isAtWork || !isOver(process.ended.get(key) ?? never) || !isOver(process.lost)
+      if (!process.read.has(id)) process.read.set(id, { key, at, isMet })
     }
   }
 
@@ -390,10 +403,10 @@ export class Invariants {
       const key = executionKey(delivery)
       const read = process.read.get(idOf(delivery))
       process.read.delete(idOf(delivery))
-      if (read === undefined || read.isDuringTurn || process.lostAt > read.at) continue
+      if (read === undefined || read.isMet || process.lost.count > read.at.count) continue
       // A later one of the same execution stands for it.
-      if ([...process.read.values()].some((other) => other.key === key && other.at >= read.at)) continue
-      if ((process.ended.get(key)?.at ?? -1) < read.at) {
+      if ([...process.read.values()].some((other) => other.key === key && other.at.count >= read.at.count)) continue
+      if ((process.ended.get(key) ?? never).count < read.at.count) {
         this.violate("Acknowledged after the commit", `${process.name} has not had a turn of ${nameOf(delivery)} since`)
       }
     }
@@ -401,8 +414,12 @@ export class Invariants {
 
   renewed(process: Watched, partitions: ReadonlyArray<number>): void {
     const owned = new Set(partitions)
-    if ([...process.owned].some((partition) => !owned.has(partition))) process.lostAt = ++this.#moment
+    if ([...process.owned].some((partition) => !owned.has(partition))) process.lost = this.#moment()
     process.owned = owned
+  }
+
+  #moment(): Moment {
+    return { count: ++this.#momentCount, millis: this.#nowMillis() }
   }
 
   // --- What callers are told -------------------------------------------------------------------------------------------
@@ -511,9 +528,6 @@ const every: Arrays.NonEmptyReadonlyArray<QueuedEvent.Standing["_tag"]> = [
   "Skipped",
   "Discarded"
 ]
-
-/** What a worker may still have to do after a turn, before it takes up the next: milliseconds. */
-const afterTurnMillis = 100
 
 const idOf = ({ deliveryId, partition }: Delivery) => `${partition} ${deliveryId}`
 

@@ -6,12 +6,13 @@ import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
 import {
   EventStream,
   PartitionLeases,
+  type QueuedEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
   WorkflowSnapshotModel
 } from "@refold/core"
-import { TypeScriptWorkflowRuntime, Worker, Workflows } from "@refold/runtime"
+import { TypeScriptWorkflowRuntime, Worker, Workflows, maxAttempts as submitAttempts } from "@refold/runtime"
 import { Array, Cause, Clock, Context, Duration, Effect, Exit, Layer, Random, References, Scheduler, Scope } from "effect"
 import { WebCrypto } from "effect/crypto"
 import type { webcrypto } from "node:crypto"
@@ -39,7 +40,8 @@ export interface Outcome {
   /** What happened, in order, with the time in milliseconds. */
   readonly trace: ReadonlyArray<string>
   readonly eventCount: number
-  readonly queuedCount: number
+  /** What became of each queued event. */
+  readonly standings: ReadonlyArray<QueuedEvent.Standing["_tag"]>
   readonly taskCount: number
   readonly elapsedMillis: number
 }
@@ -53,16 +55,16 @@ export interface RunOptions {
 
 const partitionCount = 3
 const maxAttempts = 3
-const leaseDuration = Duration.seconds(4)
+const leaseDuration = Duration.seconds(3)
 
 /** More than any run takes. */
 const maxTasks = 400_000
 
-/** Time in which everything is done once nothing goes wrong any more, beside what the clock of the store went back. */
+/**
+ * Time in which everything is done once nothing goes wrong any more, beside what the clock of the store went back: calls that
+ * hang, leases of the dead, attempts and their delays, sweeps.
+ */
 const settlingMillis = 40_000
-
-/** The same where the leases were given back, so that nobody waits for one to expire. */
-const mendingMillis = 3500
 
 /** Time in which a worker that is awake, and has nothing else to do, answers a wake-up. */
 const wakingMillis = 200
@@ -108,10 +110,16 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
   const storeContext = contextOf("store", 0)
   const runAtStore = Effect.runSyncWith(storeContext)
   const ports = runAtStore(makePorts)
-  const invariants = new Invariants({ ports, runSync: runAtStore, maxAttempts, nowMillis: () => scheduler.nowMillis })
+  const invariants = new Invariants({
+    ports,
+    runSync: runAtStore,
+    maxAttempts,
+    nowMillis: () => scheduler.nowMillis,
+    afterwardsMillis: setting.pace.haste > 0 ? Infinity : 100
+  })
   const world: World = {
     ports: { ...ports, ...bug?.(ports) },
-    mishaps: new Mishaps(),
+    mishaps: new Mishaps(() => scheduler.nowMillis),
     invariants,
     chance: chanceOf("latency"),
     latencyMillis: setting.latencyMillis,
@@ -130,35 +138,27 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
   let lifeCount = 0
   let isMended = false
 
-  const definitionsOf = (name: ProcessName, kill: () => void) => {
-    const isHarmless = isMended || name === "c1" || name === "c2"
-    const onBurst = isHarmless
-      ? () => {}
-      : () => {
-          if (setting.burst === "kills") kill()
-          breaks()
-        }
-    const known = name === "w1" && !isMended ? ["counter"] : ["counter", "rare"]
-    return known.map((workflow) => makeWorkflow(workflow, onBurst))
-  }
-
   const boot = Effect.fnUntraced(function* (name: ProcessName) {
     lifeCount++
     const workerId = `${name}#${lifeCount}`
     const isWorker = name.startsWith("w")
     tell(`${workerId} starts`)
-    const life: Life = { watched: watch(name, isWorker), isAlive: true, faultCount: 0, refusedCount: 0 }
-    const kill = () => {
-      life.isAlive = false
-      tell(`${workerId} is killed`)
-    }
+    const life: Life = { watched: watch(name, isWorker), isAlive: true, faultCount: 0, refusedCount: 0, lateCount: 0 }
+    onBurst.set(name, () => {
+      if (isMended) return
+      if (setting.burst === "kills") life.isAlive = false
+      tell(`${workerId} meets a Burst`)
+      breaks()
+    })
+    const isHarmless = isMended || !isWorker
+    const known = isHarmless || name !== "w1" ? [counterOf, rareOf] : [counterOf]
     const scope = yield* Scope.make()
     const services = servicesWith({
-      registry: Workflows.layer(...definitionsOf(name, kill)),
+      registry: Workflows.layer(...known.map((definitionOf) => definitionOf(isHarmless ? undefined : name))),
       failurePolicy: {
         maxAttempts,
-        firstDelay: Duration.seconds(1),
-        maxDelay: Duration.seconds(2),
+        firstDelay: Duration.millis(500),
+        maxDelay: Duration.seconds(1),
         afterLast: setting.afterLast
       },
       policy: { _tag: "Every", eventCount: 3 },
@@ -191,6 +191,9 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     const isHeld = runAtStore(ports.leases.list).some((lease) => lease.owner === workerId)
     if (isHeld && process.faultCount === faultCount) {
       invariants.violate("Leases are given back", `${workerId} has stopped and still holds some`)
+    }
+    if (process.faultCount === 0 && process.watched.attempts.size > 0) {
+      invariants.violate("Closing drains", `${workerId} has stopped in the middle of its work`)
     }
   })
 
@@ -255,11 +258,12 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     )
   }
 
-  const isThere = (asked: Asked) => invariants.seen(asked.ref).log.length > 0
+  const lengthOf = ({ ref }: Asked) => invariants.seen(ref).log.length
+  const isThere = (asked: Asked) => lengthOf(asked) > 0
 
   const submit = (process: Process, asked: Asked) => {
     const before = invariants.knownOf(asked)
-    const wasThere = isThere(asked)
+    const length = lengthOf(asked)
     calling(
       process,
       `${process.watched.name} submits ${asked.submission.event_name} to ${nameOf(asked.ref)}`,
@@ -268,7 +272,10 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
         answer: (state) => invariants.submitted(asked, before, state),
         refusal: (tag) => {
           invariants.refused(asked, { before, error: tag })
-          return tag === "ExecutionNotFound" ? !wasThere : refusals.submit.has(tag)
+          if (tag === "ExecutionNotFound") return length === 0
+          // Somebody was faster each time.
+          if (tag === "ExecutionContended") return lengthOf(asked) - length >= submitAttempts
+          return refusals.submit.has(tag)
         }
       }
     )
@@ -364,6 +371,8 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
         return yield* Effect.sleep(Duration.millis(step.millis))
       case "fault":
         return world.mishaps.arm(step.process, step.call, step.after, step.fault)
+      case "outage":
+        return world.mishaps.cutOff(step.process, step.of, step.millis)
       case "kill": {
         const process = alive(step.process)
         if (process !== undefined) process.isAlive = false
@@ -384,11 +393,13 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
 
   // --- Peace -----------------------------------------------------------------------------------------------------------
 
-  const openCalls = () => clients.reduce((total, name) => total + (alive(name)?.openCount ?? 0), 0)
+  const sumOf = (countOf: (process: Process) => number) =>
+    [...processes.values()].reduce((total, process) => total + (process.isAlive ? countOf(process) : 0), 0)
+  const openCalls = () => sumOf(({ openCount }) => openCount)
 
-  /** Whether nothing waits but behind what is dead. */
+  /** Whether nothing waits but behind what is dead, and no answer is still to come. */
   const isAtRest = () =>
-    openCalls() === 0 &&
+    sumOf(({ lateCount, openCount }) => lateCount + openCount) === 0 &&
     invariants.executions.every(({ entries }) => {
       const next = entries.find(({ standing: { _tag } }) => _tag === "Waiting" || _tag === "Dead")
       return next === undefined || next.standing._tag === "Dead"
@@ -436,15 +447,16 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     }
 
     tell("> the definitions are mended, and what is dead is redriven")
-    for (const name of workers) yield* stop(name)
+    const isReplaced = setting.mending === "in new workers"
+    if (isReplaced) for (const name of workers) yield* stop(name)
     isMended = true
-    for (const name of workers) yield* boot(name)
+    yield* supervise
     for (const [at] of places.entries()) {
       while (invariants.seen(places[at] ?? places[0]).entries.some(({ standing }) => standing._tag === "Dead")) {
         giveBack("redrive", at)
       }
     }
-    if (!(yield* waitUntil(isAtRest, mendingMillis + wentBackMillis, 100))) {
+    if (!(yield* waitUntil(isAtRest, settlingMillis + wentBackMillis, 100))) {
       return invariants.violate("Something wakes what is queued", `${describeWaiting()}, when all is mended`)
     }
 
@@ -460,8 +472,10 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     const open = Array.filter(
       Array.map(places, (_, at) => at),
       (at) => {
-        const { log, models } = invariants.seen(places[at] ?? places[0])
-        return log.length > 0 && models[log.length]?.isClosed === false
+        const { log, models, ref } = invariants.seen(places[at] ?? places[0])
+        // Where its worker does not know the workflow, another one's sweep finds it.
+        const isKnown = isReplaced || ref.executionId !== "rare"
+        return isKnown && log.length > 0 && models[log.length]?.isClosed === false
       }
     )
     const last = open.map((at) => askedOf(at, { submission: { event_name: "Added", payload: { by: 1 } }, key: undefined }, `last ${at}`))
@@ -482,7 +496,8 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     }
     yield* waitUntil(() => openCalls() === 0, 1000, 20)
     const left = runAtStore(Effect.scoped(Effect.flatMap(ports.stream.reader, (reader) => reader.read({ partitions: everyPartition, limit: 1000, timeout: Duration.millis(1) }))))
-    if (left.deliveries.length > 0) {
+    // What could not be acknowledged comes again to the next reader.
+    if (isReplaced && left.deliveries.length > 0) {
       invariants.violate("The stream is left empty", left.deliveries.map(nameOf).join(", "))
     }
     for (const name of workers) yield* stop(name)
@@ -507,15 +522,27 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     violation: invariants.violation,
     trace,
     eventCount: invariants.executions.reduce((total, { log }) => total + log.length, 0),
-    queuedCount: invariants.executions.reduce((total, { entries }) => total + entries.length, 0),
+    standings: invariants.executions.flatMap(({ entries }) => entries.map(({ standing }) => standing._tag)),
     taskCount,
     elapsedMillis: scheduler.nowMillis - startedAtMillis
   }
 }
 
+/** What happens in a process that folds a Burst: definitions are made once, since each takes longer than a whole commit. */
+const onBurst = new Map<ProcessName, () => void>()
+
+/** A definition by the process that it does harm to, or the harmless one. */
+const definitionsOf = (workflow: string) => {
+  const harmful = new Map(workers.map((name) => [name, makeWorkflow(workflow, () => onBurst.get(name)?.())] as const))
+  const harmless = makeWorkflow(workflow, () => {})
+  return (name: ProcessName | undefined) => [...harmful].find(([harmed]) => harmed === name)?.[1] ?? harmless
+}
+const counterOf = definitionsOf("counter")
+const rareOf = definitionsOf("rare")
+
 /** What a caller may be refused, with nothing written. */
 const refusals = {
-  submit: new Set(["TransitionRejected", "ExecutionComplete", "IdempotencyConflict", "ExecutionContended"]),
+  submit: new Set(["TransitionRejected", "ExecutionComplete", "IdempotencyConflict"]),
   enqueue: new Set(["ExecutionComplete", "IdempotencyConflict"])
 }
 

@@ -77,6 +77,8 @@ export type Step =
   | { readonly kind: "redrive" | "discard"; readonly at: number }
   | { readonly kind: "wait"; readonly millis: number }
   | { readonly kind: "fault"; readonly process: ProcessName; readonly call: Call; readonly after: number; readonly fault: Fault }
+  /** Every call of a process to the store, or to the stream, fails for a while. */
+  | { readonly kind: "outage"; readonly process: ProcessName; readonly of: "store" | "stream"; readonly millis: number }
   | { readonly kind: "kill" | "boot"; readonly process: ProcessName }
   | { readonly kind: "stop"; readonly process: WorkerName }
   /** All that waits in the stream is lost, comes twice, or comes in another order. */
@@ -100,8 +102,10 @@ export interface Setting {
   /** How late calls are, at random: milliseconds at most. */
   readonly latencyMillis: number
   readonly afterLast: FailurePolicy.FailurePolicy["afterLast"]
-  /** What the one bad event does to a worker. */
+  /** What the one bad event does to a worker that folds it. */
   readonly burst: "throws" | "kills"
+  /** Whether the workers are replaced when all is mended, or go on as they are. */
+  readonly mending: "in new workers" | "in place"
 }
 
 /** The script of a seed. */
@@ -114,33 +118,56 @@ export const draw = (seed: string): Script => {
     },
     latencyMillis: chance.weighted([2, 0], [2, 4], [1, 40]),
     afterLast: chance.weighted([3, "block"], [1, "skip"]),
-    burst: chance.weighted([2, "throws"], [1, "kills"])
+    burst: chance.weighted([2, "throws"], [1, "kills"]),
+    mending: chance.weighted([2, "in new workers"], [1, "in place"])
   }
   const weather = chance.weighted<keyof typeof faultsPerStep>([1, "fair"], [3, "rainy"], [2, "stormy"])
   const length = 6 + chance.below(20)
   const steps: Array<Step> = places.map((_, at) => ({ kind: "start", client: chance.pick(clients), at, key: undefined }))
   for (let count = 0; count < length; count++) {
     if (chance.happens(faultsPerStep[weather])) steps.push(drawMishap(chance))
-    else steps.push(drawOperation(chance))
+    else steps.push(...drawOperation(chance))
     if (chance.happens(0.45)) steps.push({ kind: "wait", millis: drawMillis(chance) })
   }
   return { seed, setting, steps: steps.map((step, place) => ({ ...step, place })) }
 }
 
+/** The same, where nothing is late and nobody is made to yield, but where the script says so. */
+export const inCalm = (script: Script): Script => ({
+  ...script,
+  setting: { ...script.setting, pace: { patience: calm, haste: 0 }, latencyMillis: 0 }
+})
+
 const faultsPerStep = { fair: 0, rainy: 0.3, stormy: 0.55 }
 
-const drawMillis = (chance: Chance) => chance.weighted([3, 1], [3, 20], [4, 300], [3, 1500], [1, 6000])
+const drawMillis = (chance: Chance) => chance.weighted([3, 1], [3, 20], [4, 300], [2, 1500], [1, 6000])
 
-const drawOperation = (chance: Chance): Step => {
+const drawOperation = (chance: Chance): ReadonlyArray<Step> => {
   const client = chance.pick(clients)
   const at = chance.below(places.length)
-  return chance.weighted<() => Step>(
+  const step = chance.weighted<() => Step>(
     [7, () => ({ kind: "enqueue", client, requests: drawRequests(chance, at) })],
     [4, () => ({ kind: "submit", client, at, request: drawRequest(chance) })],
     [2, () => ({ kind: "process", client, at, which: chance.below(4) })],
     [1, () => ({ kind: chance.pick(["redrive", "discard"]), at })],
     [1, () => ({ kind: "start", client, at, key: chance.pick([undefined, "first"]) })]
   )()
+  const again = chance.happens(0.5) ? drawRepetition(chance, step) : undefined
+  return again === undefined ? [step] : [step, again]
+}
+
+/** The same once more with its key, by the other client, at the same time. */
+const drawRepetition = (chance: Chance, step: Step): Step | undefined => {
+  if (step.kind === "start") return { ...step, client: chance.pick(clients) }
+  if (step.kind !== "submit" && step.kind !== "enqueue") return undefined
+  const asked = step.kind === "submit" ? [step] : step.requests
+  const first = asked.find(({ request }) => request.key !== undefined)
+  if (first === undefined) return undefined
+  const { at, request } = first
+  const client = chance.pick(clients)
+  return chance.happens(0.5)
+    ? { kind: "submit", client, at, request }
+    : { kind: "enqueue", client, requests: [{ at, request }] }
 }
 
 const drawRequests = (chance: Chance, at: number) => {
@@ -154,7 +181,7 @@ const drawRequests = (chance: Chance, at: number) => {
 
 /** With a key, mostly the same request, which is refused in some states, so that two uses of the key often meet. */
 const drawRequest = (chance: Chance): Request =>
-  chance.happens(0.3)
+  chance.happens(0.35)
     ? chance.pick(keyed)
     : {
         submission: chance.weighted(
@@ -189,6 +216,7 @@ const drawMishap = (chance: Chance): Step => {
   const process = chance.happens(0.7) ? worker : chance.pick(clients)
   return chance.weighted<() => Step>(
     [14, () => drawFault(chance, process)],
+    [2, () => ({ kind: "outage", process, of: chance.pick(["store", "stream"]), millis: chance.pick([300, 3000, 9000]) })],
     [2, () => ({ kind: "kill", process })],
     [3, () => ({ kind: "boot", process })],
     [1, () => ({ kind: "stop", process: worker })],
@@ -237,6 +265,17 @@ const drawFault = (chance: Chance, process: ProcessName): Step => {
   return { kind: "fault", process, call, after: chance.weighted([4, 0], [2, 1], [1, 3]), fault }
 }
 
+/** The setting as one line, for people. */
+export const printSetting = ({ afterLast, burst, latencyMillis, mending, pace: { haste, patience } }: Setting): string =>
+  [
+    `a Burst ${burst} the worker that folds it`,
+    `after its last attempt an event is ${afterLast === "block" ? "in the way" : "skipped"}`,
+    latencyMillis === 0 ? "no call is late by itself" : `calls take up to ${latencyMillis} ms`,
+    patience === calm ? "nobody is made to yield" : `a fiber yields after at most ${patience} operations`,
+    `it is mended ${mending}`,
+    ...(haste === 0 ? [] : ["time passes while there is work"])
+  ].join("; ")
+
 /** One line, for people. */
 export const print = (step: Placed): string => {
   const at = (index: number) => nameOf(places[index] ?? places[0])
@@ -261,6 +300,8 @@ export const print = (step: Placed): string => {
       const nth = step.after === 0 ? "next" : `next but ${step.after}`
       return `the ${nth} "${step.call}" of ${step.process} ${fault.what}${"millis" in fault ? ` by ${fault.millis} ms` : ""}`
     }
+    case "outage":
+      return `${step.process} does not reach the ${step.of} for ${step.millis} ms`
     case "kill":
       return `kill -9 ${step.process}`
     case "boot":
