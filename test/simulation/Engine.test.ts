@@ -29,26 +29,23 @@ const met = new Map<string, number>()
 const count = (name: string, by = 1) => met.set(name, (met.get(name) ?? 0) + by)
 
 describe("The engine, simulated", () => {
-  it(
-    `holds its promises under each of ${seedCount} seeds`,
-    async () => {
-      for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
-        const script = draw(String(seed))
-        const { eventCount, standings, trace, violation } = run(script)
-        if (violation !== undefined) assert.fail(report(script))
-        count("events", eventCount)
-        for (const standing of standings) count(standing)
-        for (const line of trace) {
-          const [, call, fault] = /^ *\d+ {2}\w+ (\w+).*?(?: · (.*))?$/.exec(line) ?? []
-          if (call !== undefined) count(call)
-          if (fault !== undefined) count(fault)
-        }
-        // So that the runner hears from this file meanwhile.
-        if (seed % 50 === 0) await setImmediate()
+  it(`holds its promises under each of ${seedCount} seeds`, async () => {
+    for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
+      const script = draw(String(seed))
+      const { eventCount, standings, trace, violation } = run(script)
+      if (violation !== undefined) assert.fail(report(script))
+      count("events", eventCount)
+      for (const standing of standings) count(standing)
+      for (const line of trace) {
+        const [, call, fault] = /^ *\d+ {2}\w+ (\w+).*?(?: · (.*))?$/.exec(line) ?? []
+        if (call !== undefined) count(call)
+        if (fault !== undefined) count(fault)
       }
-    },
-    600_000
-  )
+      // So that the runner hears from this file meanwhile.
+      if (seed % 50 === 0) await setImmediate()
+    }
+    assert.isAtLeast(met.get("events") ?? 0, 10 * seedCount)
+  }, 600_000)
 
   it("was given work enough: every call, every fault and every end of a queued event came up", () => {
     const expected = [...calls, ...faults, "Applied", "Rejected", "Skipped", "Discarded"]
@@ -56,7 +53,6 @@ describe("The engine, simulated", () => {
       expected.filter((name) => (met.get(name) ?? 0) < seedCount / 200),
       []
     )
-    assert.isAbove((met.get("events") ?? 0) / seedCount, 10)
   })
 
   it("is deterministic: the same seed gives the same trace, line by line, another seed another", () => {

@@ -118,7 +118,10 @@ const planted: Record<string, Planted> = {
         ...queue,
         claim: (options) =>
           Effect.map(queue.claim(options), (claims) =>
-            claims.map((claim) => ({ ...claim, events: Array.map(claim.events, (event) => ({ ...event, attemptCount: 1 })) }))
+            claims.map((claim) => ({
+              ...claim,
+              events: Array.map(claim.events, (event) => ({ ...event, attemptCount: 1 }))
+            }))
           )
       }
     }),

@@ -196,7 +196,10 @@ export const portsOf = (world: World, life: Life) => {
   /** A call that looks at one thing, or at many. */
   const ask = <A, E>(name: Call, text: string, effect: Effect.Effect<A, E>, { answered, seen }: Watch<A> = {}) =>
     call(name, text, () => atStore(effect, seen), answered)
-  const checking = (ref: ExecutionRef) => ({ seen: () => invariants.check(ref), answered: () => invariants.ended(watched, ref) })
+  const checking = (ref: ExecutionRef) => ({
+    seen: () => invariants.check(ref),
+    answered: () => invariants.ended(watched, ref)
+  })
 
   return Context.empty().pipe(
     Context.add(WorkflowEventModel, {
@@ -226,18 +229,28 @@ export const portsOf = (world: World, life: Life) => {
       find: (options) => ask("findSnapshot", ` ${nameOf(options)}`, snapshots.find(options)),
       positions: (ref) => ask("listSnapshots", ` ${nameOf(ref)}`, snapshots.positions(ref)),
       save: (options) =>
-        ask("saveSnapshot", ` ${options.snapshot.execution_id} at ${options.snapshot.position}`, snapshots.save(options), {
-          seen: () => invariants.saved(options.snapshot)
-        })
+        ask(
+          "saveSnapshot",
+          ` ${options.snapshot.execution_id} at ${options.snapshot.position}`,
+          snapshots.save(options),
+          {
+            seen: () => invariants.saved(options.snapshot)
+          }
+        )
     }),
     Context.add(WorkflowEventProcessingModel, {
       ...queue,
       enqueue: (queued) =>
-        ask("enqueue", ` ${queued.map((each) => `${nameOf(each)} ${each.submission.event_name}`).join(", ")}`, queue.enqueue(queued), {
-          seen: () => {
-            for (const each of queued) invariants.check(each)
+        ask(
+          "enqueue",
+          ` ${queued.map((each) => `${nameOf(each)} ${each.submission.event_name}`).join(", ")}`,
+          queue.enqueue(queued),
+          {
+            seen: () => {
+              for (const each of queued) invariants.check(each)
+            }
           }
-        }),
+        ),
       findReady: (options) =>
         ask("findReady", options.of === "left" ? " left" : ` of ${options.of.join()}`, queue.findReady(options)),
       claim: (options) =>
@@ -248,7 +261,12 @@ export const portsOf = (world: World, life: Life) => {
           answered: (claims) => invariants.claimed(watched, options.executions, claims)
         }),
       fail: (options) =>
-        ask("fail", ` ${nameOf(options.event)} ${options.event.queuePosition}: ${options.next._tag}`, queue.fail(options), checking(options.event)),
+        ask(
+          "fail",
+          ` ${nameOf(options.event)} ${options.event.queuePosition}: ${options.next._tag}`,
+          queue.fail(options),
+          checking(options.event)
+        ),
       leave: (event) => ask("leave", ` ${nameOf(event)} ${event.queuePosition}`, queue.leave(event), checking(event)),
       find: (options) => ask("findEntry", ` ${nameOf(options)}`, queue.find(options)),
       lag: ask("lag", "", queue.lag)
@@ -257,7 +275,11 @@ export const portsOf = (world: World, life: Life) => {
       ...leases,
       renew: (options) =>
         ask("renew", "", leases.renew(options), {
-          answered: (held) => invariants.renewed(watched, held.map(({ partition }) => partition))
+          answered: (held) =>
+            invariants.renewed(
+              watched,
+              held.map(({ partition }) => partition)
+            )
         }),
       release: (workerId) => ask("release", "", leases.release(workerId))
     }),
@@ -266,7 +288,9 @@ export const portsOf = (world: World, life: Life) => {
         atStream("publish", ` ${wakeUps.map(nameOf).join(", ")}`, (fault) => {
           if (fault?.what === "drops") return Effect.void
           const [first, ...others] = fault?.what === "turns round" ? Array.reverse(wakeUps) : wakeUps
-          return atStore(stream.publish(fault?.what === "doubles" ? [first, ...others, ...wakeUps] : [first, ...others]))
+          return atStore(
+            stream.publish(fault?.what === "doubles" ? [first, ...others, ...wakeUps] : [first, ...others])
+          )
         }),
       reader: Effect.map(
         Effect.andThen(
@@ -280,7 +304,12 @@ export const portsOf = (world: World, life: Life) => {
               ` of ${options.partitions.join()}`,
               (fault) =>
                 Effect.map(reader.read(options), ({ deliveries, hasGap }) => ({
-                  deliveries: fault?.what === "turns round" ? deliveries.toReversed() : fault?.what === "doubles" ? [...deliveries, ...deliveries] : deliveries,
+                  deliveries:
+                    fault?.what === "turns round"
+                      ? deliveries.toReversed()
+                      : fault?.what === "doubles"
+                        ? [...deliveries, ...deliveries]
+                        : deliveries,
                   hasGap
                 })),
               ({ deliveries }) => invariants.received(watched, deliveries)

@@ -6,7 +6,6 @@ import {
   type ExecutionHeader,
   type ExecutionRef,
   type ExecutionState,
-  Partition,
   type QueuedEvent,
   type Snapshot,
   type WorkflowEvent,
@@ -270,7 +269,11 @@ export class Invariants {
         continue
       }
       const event = log[standing.position - 1]
-      if (event === undefined || textOf(event) !== textOf(entry.submission) || event.to_state !== standing.currentState) {
+      if (
+        event === undefined ||
+        textOf(event) !== textOf(entry.submission) ||
+        event.to_state !== standing.currentState
+      ) {
         this.violate("An answer is true", `${name} is not the event at position ${standing.position}`)
       }
       // Settled by a submission that bore its key: anywhere in the log.
@@ -429,6 +432,13 @@ export class Invariants {
     if (state.position !== 1) this.violate("An answer is true", `${nameOf(ref)} starts at position ${state.position}`)
   }
 
+  /** Whether the execution was started, and not with this key. */
+  isTaken(ref: ExecutionRef, key: string | undefined): boolean {
+    if (this.seen(ref).log.length === 0) return false
+    if (key === undefined) return true
+    return Option.isNone(this.#runSync(this.#ports.events.findByIdempotencyKey({ ...ref, idempotencyKey: key })))
+  }
+
   /** The event that the key led to, when the call begins. */
   knownOf({ key, ref, submission }: Asked): WorkflowEvent | undefined {
     if (key === undefined) return undefined
@@ -447,7 +457,8 @@ export class Invariants {
     if (key === undefined) return
     const first = seen.firstStates.get(key)
     if (first === undefined) seen.firstStates.set(key, state)
-    const isFirst = first === undefined ? known === undefined || known.position === state.position : Equal.equals(first, state)
+    const isFirst =
+      first === undefined ? known === undefined || known.position === state.position : Equal.equals(first, state)
     if (!isFirst) this.violate("A key gives the first result", `key ${key} of ${nameOf(ref)} leads to another state`)
   }
 
@@ -540,9 +551,12 @@ const submissionOf = ({ event_name, payload, user_id }: WorkflowEvent) => ({
 const isOfKey = (event: WorkflowEvent, { idempotencyKey, submission }: QueuedEvent.QueueEntry) =>
   idempotencyKey !== undefined && event.user_id === submission.user_id
 
-const textOf = ({ event_name, payload, user_id }: { readonly event_name: string; readonly payload?: unknown; readonly user_id?: string }) =>
-  `${event_name} ${JSON.stringify(payload)} of ${user_id ?? "nobody"}`
-
-/** The partition of an execution, of so many. */
-export const partitionOf = ({ executionId, tenant }: ExecutionRef, count: number) =>
-  Partition.of(tenant, executionId, count)
+const textOf = ({
+  event_name,
+  payload,
+  user_id
+}: {
+  readonly event_name: string
+  readonly payload?: unknown
+  readonly user_id?: string
+}) => `${event_name} ${JSON.stringify(payload)} of ${user_id ?? "nobody"}`

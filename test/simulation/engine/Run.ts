@@ -13,7 +13,20 @@ import {
   WorkflowSnapshotModel
 } from "@refold/core"
 import { TypeScriptWorkflowRuntime, Worker, Workflows, maxAttempts as submitAttempts } from "@refold/runtime"
-import { Array, Cause, Clock, Context, Duration, Effect, Exit, Layer, Random, References, Scheduler, Scope } from "effect"
+import {
+  Array,
+  Cause,
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Random,
+  References,
+  Scheduler,
+  Scope
+} from "effect"
 import { WebCrypto } from "effect/crypto"
 import type { webcrypto } from "node:crypto"
 import { breaks, make as makeWorkflow } from "../Counter.ts"
@@ -76,6 +89,7 @@ interface Process extends Life {
   readonly workerId: string
   readonly context: Context.Context<TypeScriptWorkflowRuntime>
   readonly scope: Scope.Closeable
+  isStopping: boolean
   /** Calls of callers that have no answer yet. */
   openCount: number
 }
@@ -140,8 +154,9 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
 
   const boot = Effect.fnUntraced(function* (name: ProcessName) {
     lifeCount++
-    const workerId = `${name}#${lifeCount}`
     const isWorker = name.startsWith("w")
+    // One that is known by the name of the dead has its leases at once; another waits until they are over.
+    const workerId = setting.burst === "kills" ? name : `${name}#${lifeCount}`
     tell(`${workerId} starts`)
     const life: Life = { watched: watch(name, isWorker), isAlive: true, faultCount: 0, refusedCount: 0, lateCount: 0 }
     onBurst.set(name, () => {
@@ -166,11 +181,13 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     })
     const all = Layer.provideMerge(isWorker ? Worker.layer({ workerId, leaseDuration }) : Layer.empty, services)
     const own = contextOf(name, lifeCount)
-    const built = yield* Layer.build(Layer.fresh(all).pipe(Layer.provide(Layer.succeedContext(portsOf(world, life))))).pipe(
-      Scope.provide(scope),
-      Effect.provideContext(own)
+    const built = yield* Layer.build(
+      Layer.fresh(all).pipe(Layer.provide(Layer.succeedContext(portsOf(world, life))))
+    ).pipe(Scope.provide(scope), Effect.provideContext(own))
+    processes.set(
+      name,
+      Object.assign(life, { workerId, scope, isStopping: false, openCount: 0, context: Context.merge(own, built) })
     )
-    processes.set(name, Object.assign(life, { workerId, scope, openCount: 0, context: Context.merge(own, built) }))
   })
 
   const alive = (name: ProcessName): Process | undefined => {
@@ -181,7 +198,8 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
   /** Its leases are the others' when it has stopped, unless something went wrong. */
   const stop = Effect.fnUntraced(function* (name: WorkerName) {
     const process = alive(name)
-    if (process === undefined) return
+    if (process === undefined || process.isStopping) return
+    process.isStopping = true
     const { faultCount, scope, workerId } = process
     tell(`${workerId} stops`)
     yield* Effect.provideContext(Scope.close(scope, Exit.void), process.context)
@@ -253,7 +271,7 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
         }),
       {
         answer: (state) => invariants.started(ref, state),
-        refusal: (tag) => tag === "ExecutionAlreadyExists" && invariants.seen(ref).log.length > 0
+        refusal: (tag) => tag === "ExecutionAlreadyExists" && invariants.isTaken(ref, key)
       }
     )
   }
@@ -329,7 +347,10 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     if (dead === undefined) return
     const { processingId } = dead
     runAtStore(world.ports.queue[kind]({ ...ref, processingId }))
-    invariants.givenBack([...processes.values()].map(({ watched }) => watched), processingId)
+    invariants.givenBack(
+      [...processes.values()].map(({ watched }) => watched),
+      processingId
+    )
     invariants.check(ref)
   }
 
@@ -357,7 +378,9 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
       case "enqueue": {
         const client = alive(step.client)
         if (client === undefined) return
-        const asked = Array.map(step.requests, (each, index) => askedOf(each.at, each.request, `u${step.place}.${index}`))
+        const asked = Array.map(step.requests, (each, index) =>
+          askedOf(each.at, each.request, `u${step.place}.${index}`)
+        )
         return enqueue(client, asked)
       }
       case "process": {
@@ -448,7 +471,10 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
 
     tell("> the definitions are mended, and what is dead is redriven")
     const isReplaced = setting.mending === "in new workers"
-    if (isReplaced) for (const name of workers) yield* stop(name)
+    if (isReplaced) {
+      for (const name of workers) yield* stop(name)
+      yield* waitUntil(() => workers.every((name) => alive(name) === undefined), settlingMillis, 100)
+    }
     isMended = true
     yield* supervise
     for (const [at] of places.entries()) {
@@ -478,7 +504,9 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
         return isKnown && log.length > 0 && models[log.length]?.isClosed === false
       }
     )
-    const last = open.map((at) => askedOf(at, { submission: { event_name: "Added", payload: { by: 1 } }, key: undefined }, `last ${at}`))
+    const last = open.map((at) =>
+      askedOf(at, { submission: { event_name: "Added", payload: { by: 1 } }, key: undefined }, `last ${at}`)
+    )
     if (client !== undefined && Array.isReadonlyArrayNonEmpty(last)) enqueue(client, last)
     if (!(yield* waitUntil(isAtRest, wakingMillis, 20))) {
       return invariants.violate("A wake-up is enough", `${describeWaiting()}, after ${wakingMillis} ms`)
@@ -495,7 +523,13 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
       })
     }
     yield* waitUntil(() => openCalls() === 0, 1000, 20)
-    const left = runAtStore(Effect.scoped(Effect.flatMap(ports.stream.reader, (reader) => reader.read({ partitions: everyPartition, limit: 1000, timeout: Duration.millis(1) }))))
+    const left = runAtStore(
+      Effect.scoped(
+        Effect.flatMap(ports.stream.reader, (reader) =>
+          reader.read({ partitions: everyPartition, limit: 1000, timeout: Duration.millis(1) })
+        )
+      )
+    )
     // What could not be acknowledged comes again to the next reader.
     if (isReplaced && left.deliveries.length > 0) {
       invariants.violate("The stream is left empty", left.deliveries.map(nameOf).join(", "))

@@ -71,12 +71,21 @@ export type Step =
   | {
       readonly kind: "enqueue"
       readonly client: ClientName
-      readonly requests: readonly [{ readonly at: number; readonly request: Request }, ...Array<{ readonly at: number; readonly request: Request }>]
+      readonly requests: readonly [
+        { readonly at: number; readonly request: Request },
+        ...Array<{ readonly at: number; readonly request: Request }>
+      ]
     }
   | { readonly kind: "process"; readonly client: ClientName; readonly at: number; readonly which: number }
   | { readonly kind: "redrive" | "discard"; readonly at: number }
   | { readonly kind: "wait"; readonly millis: number }
-  | { readonly kind: "fault"; readonly process: ProcessName; readonly call: Call; readonly after: number; readonly fault: Fault }
+  | {
+      readonly kind: "fault"
+      readonly process: ProcessName
+      readonly call: Call
+      readonly after: number
+      readonly fault: Fault
+    }
   /** Every call of a process to the store, or to the stream, fails for a while. */
   | { readonly kind: "outage"; readonly process: ProcessName; readonly of: "store" | "stream"; readonly millis: number }
   | { readonly kind: "kill" | "boot"; readonly process: ProcessName }
@@ -122,11 +131,15 @@ export const draw = (seed: string): Script => {
     mending: chance.weighted([2, "in new workers"], [1, "in place"])
   }
   const weather = chance.weighted<keyof typeof faultsPerStep>([1, "fair"], [3, "rainy"], [2, "stormy"])
-  const length = 6 + chance.below(20)
-  const steps: Array<Step> = places.map((_, at) => ({ kind: "start", client: chance.pick(clients), at, key: undefined }))
+  const length = 8 + chance.below(20)
+  const steps = places.flatMap((_, at): ReadonlyArray<Step> => {
+    const step: Step = { kind: "start", client: chance.pick(clients), at, key: chance.pick([undefined, "first"]) }
+    return chance.happens(0.1) ? [step, { ...step, client: chance.pick(clients) }] : [step]
+  })
+  const busy = chance.below(places.length)
   for (let count = 0; count < length; count++) {
     if (chance.happens(faultsPerStep[weather])) steps.push(drawMishap(chance))
-    else steps.push(...drawOperation(chance))
+    else steps.push(...drawOperation(chance, chance.happens(0.6) ? busy : chance.below(places.length)))
     if (chance.happens(0.45)) steps.push({ kind: "wait", millis: drawMillis(chance) })
   }
   return { seed, setting, steps: steps.map((step, place) => ({ ...step, place })) }
@@ -142,12 +155,11 @@ const faultsPerStep = { fair: 0, rainy: 0.3, stormy: 0.55 }
 
 const drawMillis = (chance: Chance) => chance.weighted([3, 1], [3, 20], [4, 300], [2, 1500], [1, 6000])
 
-const drawOperation = (chance: Chance): ReadonlyArray<Step> => {
+const drawOperation = (chance: Chance, at: number): ReadonlyArray<Step> => {
   const client = chance.pick(clients)
-  const at = chance.below(places.length)
   const step = chance.weighted<() => Step>(
     [7, () => ({ kind: "enqueue", client, requests: drawRequests(chance, at) })],
-    [4, () => ({ kind: "submit", client, at, request: drawRequest(chance) })],
+    [6, () => ({ kind: "submit", client, at, request: drawRequest(chance) })],
     [2, () => ({ kind: "process", client, at, which: chance.below(4) })],
     [1, () => ({ kind: chance.pick(["redrive", "discard"]), at })],
     [1, () => ({ kind: "start", client, at, key: chance.pick([undefined, "first"]) })]
@@ -176,7 +188,10 @@ const drawRequests = (chance: Chance, at: number) => {
     at: chance.happens(0.7) ? at : chance.below(places.length),
     request: drawRequest(chance)
   }))
-  return [{ at, request: drawRequest(chance) }, ...others] as const satisfies Extract<Step, { kind: "enqueue" }>["requests"]
+  return [{ at, request: drawRequest(chance) }, ...others] as const satisfies Extract<
+    Step,
+    { kind: "enqueue" }
+  >["requests"]
 }
 
 /** With a key, mostly the same request, which is refused in some states, so that two uses of the key often meet. */
@@ -185,9 +200,9 @@ const drawRequest = (chance: Chance): Request =>
     ? chance.pick(keyed)
     : {
         submission: chance.weighted(
-          [8, added(chance.below(8) - 3)],
+          [12, added(chance.below(8) - 2)],
           [1, { event_name: "Burst", payload: {} }],
-          [1, { event_name: "Guarded", payload: {} }],
+          [2, { event_name: "Guarded", payload: {} }],
           [1, { event_name: "Ended", payload: {} }]
         ),
         key: undefined
@@ -216,10 +231,13 @@ const drawMishap = (chance: Chance): Step => {
   const process = chance.happens(0.7) ? worker : chance.pick(clients)
   return chance.weighted<() => Step>(
     [14, () => drawFault(chance, process)],
-    [2, () => ({ kind: "outage", process, of: chance.pick(["store", "stream"]), millis: chance.pick([300, 3000, 9000]) })],
+    [
+      2,
+      () => ({ kind: "outage", process, of: chance.pick(["store", "stream"]), millis: chance.pick([300, 3000, 9000]) })
+    ],
     [2, () => ({ kind: "kill", process })],
     [3, () => ({ kind: "boot", process })],
-    [1, () => ({ kind: "stop", process: worker })],
+    [2, () => ({ kind: "stop", process: worker })],
     [2, () => ({ kind: "stream", how: chance.pick(["lose", "double", "turn round"]) })],
     [1, () => ({ kind: "steal" })],
     [
@@ -266,7 +284,13 @@ const drawFault = (chance: Chance, process: ProcessName): Step => {
 }
 
 /** The setting as one line, for people. */
-export const printSetting = ({ afterLast, burst, latencyMillis, mending, pace: { haste, patience } }: Setting): string =>
+export const printSetting = ({
+  afterLast,
+  burst,
+  latencyMillis,
+  mending,
+  pace: { haste, patience }
+}: Setting): string =>
   [
     `a Burst ${burst} the worker that folds it`,
     `after its last attempt an event is ${afterLast === "block" ? "in the way" : "skipped"}`,

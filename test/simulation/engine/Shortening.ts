@@ -20,15 +20,19 @@ const schedules = 3
  *
  * Undefined when the script does not fail.
  */
-export const shorten = (script: Script, maxRuns: number, { bug }: Pick<RunOptions, "bug"> = {}): Shortened | undefined => {
-  let runCount = 0
+export const shorten = (
+  script: Script,
+  maxRuns: number,
+  { bug }: Pick<RunOptions, "bug"> = {}
+): Shortened | undefined => {
+  const spent = { runCount: 0 }
   const failing = (tried: Script, invariant: Invariant | undefined): Shortened | undefined => {
-    for (let schedule = 0; schedule < schedules && runCount < maxRuns; schedule++) {
-      runCount++
+    for (let schedule = 0; schedule < schedules && spent.runCount < maxRuns; schedule++) {
+      spent.runCount++
       const outcome = run(tried, { schedule, ...(bug === undefined ? {} : { bug }) })
       const { violation } = outcome
       if (violation !== undefined && (invariant ?? violation.invariant) === violation.invariant) {
-        return { script: tried, schedule, outcome, runCount }
+        return { script: tried, schedule, outcome, ...spent }
       }
     }
     return undefined
@@ -39,7 +43,7 @@ export const shorten = (script: Script, maxRuns: number, { bug }: Pick<RunOption
   const { invariant } = first.outcome.violation
   let shortest = failing(inCalm(script), invariant) ?? first
   let partCount = 2
-  while (shortest.script.steps.length > 1 && runCount < maxRuns) {
+  while (shortest.script.steps.length > 1 && spent.runCount < maxRuns) {
     const { steps } = shortest.script
     const size = Math.ceil(steps.length / partCount)
     let shorter: Shortened | undefined
@@ -53,5 +57,5 @@ export const shorten = (script: Script, maxRuns: number, { bug }: Pick<RunOption
     } else if (size === 1) break
     else partCount = Math.min(partCount * 2, steps.length)
   }
-  return { ...shortest, runCount }
+  return { ...shortest, ...spent }
 }
