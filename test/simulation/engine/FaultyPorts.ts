@@ -95,7 +95,7 @@ interface Watch<A> {
 }
 
 /** How long a client waits for an answer. */
-const patience = Duration.seconds(6)
+const patience = Duration.seconds(4)
 
 const storeFailure = (reason: "Unavailable" | "Refused") =>
   new StoreError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })

@@ -492,7 +492,7 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
       return workers.every((name) => owners.has(alive(name)?.workerId ?? ""))
     }
     yield* waitUntil(isShared, settlingMillis + wentBackMillis, 250)
-    yield* Effect.sleep(Duration.millis(1100 + world.chance.below(2000)))
+    yield* Effect.sleep(Duration.millis(1100 + world.chance.below(1000)))
     tell("> one more event for each")
     const client = alive("c1")
     const open = Array.filter(
@@ -513,7 +513,7 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
     }
 
     // What was read is acknowledged a little later.
-    yield* Effect.sleep(Duration.millis(1500))
+    yield* Effect.sleep(Duration.millis(200))
     invariants.checkAll(partitionCount)
     for (const { log, ref } of invariants.executions) {
       if (client === undefined || log.length === 0) continue

@@ -153,7 +153,7 @@ export const inCalm = (script: Script): Script => ({
 
 const faultsPerStep = { fair: 0, rainy: 0.3, stormy: 0.55 }
 
-const drawMillis = (chance: Chance) => chance.weighted([3, 1], [3, 20], [4, 300], [2, 1500], [1, 6000])
+const drawMillis = (chance: Chance) => chance.weighted([3, 1], [3, 20], [4, 300], [2, 1200], [0.5, 4000])
 
 const drawOperation = (chance: Chance, at: number): ReadonlyArray<Step> => {
   const client = chance.pick(clients)
@@ -233,7 +233,7 @@ const drawMishap = (chance: Chance): Step => {
     [14, () => drawFault(chance, process)],
     [
       2,
-      () => ({ kind: "outage", process, of: chance.pick(["store", "stream"]), millis: chance.pick([300, 3000, 9000]) })
+      () => ({ kind: "outage", process, of: chance.pick(["store", "stream"]), millis: chance.pick([300, 1500, 5000]) })
     ],
     [2, () => ({ kind: "kill", process })],
     [3, () => ({ kind: "boot", process })],
@@ -264,7 +264,7 @@ const drawFault = (chance: Chance, process: ProcessName): Step => {
     [2, "renew"],
     [10, chance.pick(calls)]
   )
-  const millis = chance.pick([5, 200, 2500, 7000])
+  const millis = chance.pick([5, 200, 1500, 4000])
   const isWakeUps = call === "publish" || call === "readWakeUps"
   const fault = chance.weighted<Fault>(
     [3, { what: "fails" }],
