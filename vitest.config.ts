@@ -7,6 +7,8 @@ export default defineConfig({
   // Workspace packages are read from their sources: no build comes first.
   ssr: { resolve: { conditions: ["@refold/source", "module", "node", "development|production"] } },
   test: {
+    // By default it is one less than there are processors: of two, one would do nothing.
+    maxWorkers: "100%",
     testTimeout: 60_000,
     hookTimeout: 120_000,
     setupFiles: ["./test/setup.ts"],

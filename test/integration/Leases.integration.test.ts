@@ -4,7 +4,7 @@ import { type Lease, PartitionLeases, type StoreError } from "@refold/core"
 import { Clock, Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { ownSchema } from "./ownSchema.ts"
-import { isBlocked, session } from "./sessions.ts"
+import { isBlocked, nameOf, session } from "./sessions.ts"
 
 /** A clock that runs as the live one does, this far ahead of it. */
 const shifted = (ahead: Duration.Duration) =>
@@ -51,13 +51,13 @@ const freeze = Effect.fnUntraced(function* (workerId: string) {
 })
 
 /** Returns once the session is gone. Asks the server, a bounded number of times, instead of sleeping. */
-const isGone = Effect.fnUntraced(function* (applicationName: string) {
+const isGone = Effect.fnUntraced(function* (name: string) {
   const sql = yield* SqlClient.SqlClient
   for (let asked = 0; asked < 3000; asked++) {
-    const sessions = yield* sql`select from pg_stat_activity where application_name = ${applicationName}`
+    const sessions = yield* sql`select from pg_stat_activity where application_name = ${nameOf(name)}`
     if (sessions.length === 0) return
   }
-  assert.fail(`the session ${applicationName} never went`)
+  assert.fail(`the session ${name} never went`)
 })
 
 /** A renewal whose transaction stays open until the returned effect is run, which answers as the renewal did. */
@@ -141,7 +141,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       const commit = yield* renewedInOpenTransaction(first)
       const waiting = yield* Effect.forkChild(Effect.exit(Effect.flip(second.renew)))
       yield* isBlocked("second")
-      yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'second'`
+      yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${nameOf("second")}`
       const failure = yield* Fiber.join(waiting)
       // Before anything is asserted: the first worker could not be released with its transaction open.
       const renewed = yield* commit

@@ -39,8 +39,11 @@ const clientNamed = async (redis: Redis, name: string) =>
     .filter((line) => line.includes(`name=${name} `) && line.includes("flags=b"))
     .join("\n")
 
-/** How many clients wait in a read, of this server. */
-const blockedCount = async (redis: Redis) => Number(/^blocked_clients:(\d+)/m.exec(await redis.info("clients"))?.[1])
+/** How many clients of the database wait in a read. */
+const blockedCount = async (redis: Redis, database: number) =>
+  String(await redis.client("LIST"))
+    .split("\n")
+    .filter((line) => line.includes(` db=${database} `) && line.includes("flags=b")).length
 
 describe("groups", () => {
   it.live("created at $ do not see what was published before; ours does", () =>
@@ -229,17 +232,20 @@ describe("a reader", () => {
 
   it.live("that is interrupted while it waits ends at once, takes nothing with it, and leaves no client behind", () =>
     Effect.gen(function* () {
-      const { layer, namespace } = ownNamespace("interrupt")
-      const redis = yield* rawClient()
+      // Of its own, so that nobody else's reads are counted.
+      const database = 7
+      const url = new URL(`/${database}`, inject("redisUrl")).href
+      const { layer, namespace } = ownNamespace("interrupt", url)
+      const redis = yield* rawClient(url)
       yield* Effect.gen(function* () {
         const stream = yield* EventStream
         const reader = yield* stream.reader
         yield* read(reader)
-        const before = yield* ask(() => blockedCount(redis))
+        const before = yield* ask(() => blockedCount(redis, database))
         const reading = yield* Effect.forkChild(read(reader, [1], 600_000))
-        yield* until("it blocks", async () => (await blockedCount(redis)) > before)
+        yield* until("it blocks", async () => (await blockedCount(redis, database)) > before)
         yield* Fiber.interrupt(reading)
-        yield* until("it is gone", async () => (await blockedCount(redis)) <= before)
+        yield* until("it is gone", async () => (await blockedCount(redis, database)) <= before)
         yield* stream.publish(wakeUps(2))
         const first = yield* read(reader, [1], 10_000)
         assert.isTrue(first.hasGap)

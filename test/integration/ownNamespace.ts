@@ -19,9 +19,9 @@ export const rawClient = (url: string = inject("redisUrl")) =>
 
 export const keyOf = (namespace: string, partition: number) => `{refold:${namespace}}:wake-ups:${partition}`
 
-const cleared = (namespace: string) =>
+const cleared = (namespace: string, url: string) =>
   Effect.gen(function* () {
-    const redis = yield* rawClient()
+    const redis = yield* rawClient(url)
     yield* Effect.addFinalizer(() =>
       Effect.promise(async () => {
         for await (const keys of redis.scanStream({ match: `{refold:${namespace}}:*`, count: 1000 })) {
@@ -36,7 +36,7 @@ export const ownNamespace = (name: string, url: string = inject("redisUrl")) => 
   const namespace = uniqueName(name)
   const layer = Layer.provideMerge(
     RedisEventStream.layer({ url: Redacted.make(url), namespace }),
-    Layer.effectDiscard(cleared(namespace))
+    Layer.effectDiscard(cleared(namespace, url))
   )
   return { namespace, layer }
 }
