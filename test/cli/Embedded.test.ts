@@ -218,6 +218,36 @@ describe("refold, embedded", () => {
     expect(repeated.stdout).toBe(first.stdout)
   })
 
+  it("queues an event, shows that it waits, processes it, and has nothing left", async () => {
+    await refold(directory, ["start", "--tenant", "acme", "--workflow", "order", "--execution", "O-1"])
+    const enqueue = ["enqueue", "--tenant", "acme", "--execution", "O-1", "--event", "Paid", "--to", "paid"]
+    const keyed = [...enqueue, "--payload", '{"cents":4200}', "--user", "ann", "--idempotency-key", "pay-1", "--json"]
+    const first = await refold(directory, keyed)
+    expect(first.code).toBe(0)
+    expect(JSON.parse(first.stdout)).toEqual({ eventId: expect.any(String), processingId: expect.any(String) })
+    const lag = async () => JSON.parse((await refold(directory, ["lag", "--json"])).stdout)
+    expect(await lag()).toMatchObject({ waitingCount: 1, oldestAgeSeconds: expect.any(Number), deadCount: 0 })
+
+    let isAsked = false
+    const worked = await refold(directory, ["worker", "--id", "one"], {}, (child, stderr) => {
+      if (!isAsked && stderr.includes("No event waits any more")) isAsked = child.kill("SIGTERM")
+    })
+    expect([worked.code, worked.stdout]).toEqual([0, ""])
+    expect(worked.stderr).toMatch(/has started.*workerId=one stream="in process"[^]*drains.*SIGTERM[^]*has drained/)
+    const { stdout } = await refold(directory, ["replay", "O-1", "--tenant", "acme", "--json"])
+    expect(JSON.parse(stdout).executionState).toMatchObject({
+      currentState: "paid",
+      position: 2,
+      data: { cents: 4200 }
+    })
+    expect(await lag()).toEqual({ waitingCount: 0, deadCount: 0, leftCount: 0, partitions: [] })
+    expect((await refold(directory, keyed)).stdout).toBe(first.stdout)
+
+    const history = await refold(directory, ["history", "O-1", "--tenant", "acme", "--jsonl"])
+    const last = JSON.parse(history.stdout.trim().split("\n").at(-1) ?? "")
+    expect(last).toMatchObject({ event_id: JSON.parse(first.stdout).eventId, user_id: "ann" })
+  })
+
   it("exports what it can import again", async () => {
     const exported = await refold(directory, ["export", "--tenant", "library"])
     const path = await file("export.jsonl", exported.stdout)
