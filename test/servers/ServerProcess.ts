@@ -34,6 +34,8 @@ export const startServer = async (options: {
   readonly ready: string
   readonly account?: { readonly uid: number; readonly gid: number }
   readonly env?: NodeJS.ProcessEnv
+  /** Is told all that the server writes, in pieces of any length. */
+  readonly onLog?: (text: string) => void
 }): Promise<Server> => {
   const child = spawn("sh", ["-c", guarded, options.folder, ...options.command], {
     ...options.account,
@@ -56,6 +58,7 @@ export const startServer = async (options: {
       output?.setEncoding("utf8").on("data", (text: string) => {
         log = (log + text).slice(-20_000)
         if (log.includes(options.ready)) resolve(true)
+        options.onLog?.(text)
       })
     }
   })
