@@ -1,0 +1,344 @@
+/** Sessions of a real server, one statement at a time, in an order that fast-check chooses: what fails is replayed by its seed. */
+import { assert, inject, layer } from "@effect/vitest"
+import { PgClient } from "@effect/sql-pg"
+import { PostgresStore } from "@refold/adapters/postgres"
+import {
+  type WorkflowEvent,
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel
+} from "@refold/core"
+import { Array, Effect, Exit, Layer, Queue, Redacted, Result, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import fc from "fast-check"
+import { type At, commitOf } from "./commits.ts"
+import { ownSchema, uniqueName } from "./ownSchema.ts"
+
+const partitionCount = 2
+const { layer: store, schema } = ownSchema("interleavings", { partitionCount })
+
+const writers = [0, 1, 2]
+const executionIds = ["a", "b", "c", "d"]
+
+type Step =
+  /** Events for several executions, by one call. */
+  | { readonly _tag: "Commit"; readonly executions: ReadonlyArray<number>; readonly eventCount: number }
+  | { readonly _tag: "Enqueue"; readonly execution: number }
+
+interface Transaction {
+  readonly steps: ReadonlyArray<Step>
+  readonly isRolledBack: boolean
+}
+
+type Turn =
+  /** A writer goes on by one step, if it does not wait for another. */
+  | { readonly _tag: "Write"; readonly writer: number }
+  /** The server ends a writer's session, whether that waits or is between two steps. */
+  | { readonly _tag: "Kill"; readonly writer: number }
+  /** A follower reads what is new in the feeds. */
+  | { readonly _tag: "Follow" }
+  /** A reader asks for an execution, or for the list of all, as of some milliseconds from now. */
+  | { readonly _tag: "Ask"; readonly execution: number | undefined; readonly millis: number }
+
+interface Run {
+  /** Of each writer, one after the other. */
+  readonly scripts: ReadonlyArray<ReadonlyArray<Transaction>>
+  readonly turns: ReadonlyArray<Turn>
+}
+
+const execution = fc.nat({ max: executionIds.length - 1 })
+const writer = fc.nat({ max: writers.length - 1 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      _tag: fc.constant("Commit"),
+      executions: fc.uniqueArray(execution, { minLength: 1, maxLength: 3 }),
+      eventCount: fc.integer({ min: 1, max: 2 })
+    })
+  },
+  { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Enqueue"), execution }) }
+)
+const transaction: fc.Arbitrary<Transaction> = fc.record({
+  steps: fc.array(step, { minLength: 1, maxLength: 3 }),
+  isRolledBack: fc.nat({ max: 3 }).map((n) => n === 3)
+})
+const turn: fc.Arbitrary<Turn> = fc.oneof(
+  { weight: 10, arbitrary: fc.record({ _tag: fc.constant("Write"), writer }) },
+  { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Kill"), writer }) },
+  { weight: 2, arbitrary: fc.constant({ _tag: "Follow" }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      _tag: fc.constant("Ask"),
+      execution: fc.option(execution, { nil: undefined }),
+      millis: fc.constantFrom(-3, 0, 1)
+    })
+  }
+)
+const run: fc.Arbitrary<Run> = fc.record({
+  scripts: fc.array(fc.array(transaction, { minLength: 1, maxLength: 4 }), {
+    minLength: writers.length,
+    maxLength: writers.length
+  }),
+  turns: fc.array(turn, { minLength: 20, maxLength: 60, size: "max" })
+})
+
+type Ports = SqlClient.SqlClient | WorkflowEventModel | WorkflowExecutionModel | WorkflowEventProcessingModel
+
+/** Ports over a session of its own; of those that wait in a circle one is refused soon. */
+const session = (applicationName: string) =>
+  PostgresStore.layerWith({ schema }).pipe(
+    Layer.provideMerge(
+      PgClient.layer({
+        url: Redacted.make(inject("databaseUrl")),
+        maxConnections: 1,
+        applicationName,
+        startupParameters: { deadlock_timeout: "20ms" }
+      })
+    )
+  )
+
+/** A fiber with a session of its own that goes on only when it is told to. */
+interface Actor<Task> {
+  readonly name: string
+  readonly tasks: Queue.Queue<Task>
+  /** Else it is at work, or waits for a lock. */
+  isAtRest: boolean
+  hasEnded: boolean
+}
+
+const actorOf = Effect.fnUntraced(function* <Task>(
+  name: string,
+  work: (next: Effect.Effect<Task>) => Effect.Effect<void, never, Ports>
+) {
+  const tasks = yield* Queue.unbounded<Task>()
+  const actor: Actor<Task> = { name, tasks, isAtRest: false, hasEnded: false }
+  const next = Effect.suspend(() => {
+    actor.isAtRest = true
+    return Queue.take(tasks)
+  })
+  const end = Effect.sync(() => Object.assign(actor, { isAtRest: true, hasEnded: true }))
+  yield* work(next).pipe(Effect.ensuring(end), Effect.provide(yield* Layer.build(session(name))), Effect.forkScoped)
+  return actor
+})
+
+/** Returns once each of them is at rest or waits for a lock. */
+const settled = Effect.fnUntraced(function* (actors: ReadonlyArray<Pick<Actor<never>, "name" | "isAtRest">>) {
+  const sql = yield* SqlClient.SqlClient
+  for (let asked = 0; asked < 5000; asked++) {
+    if (actors.every((actor) => actor.isAtRest)) return
+    const waiting = yield* sql<{ name: string }>`
+      select a.application_name as name from pg_locks l join pg_stat_activity a using (pid) where not l.granted`
+    const names = new Set(waiting.map(({ name }) => name))
+    if (actors.every((actor) => actor.isAtRest || names.has(actor.name))) return
+  }
+  assert.fail("a session neither came to rest nor waited for a lock")
+})
+
+const tell = <Task>(actor: Actor<Task>, task: Task) =>
+  Effect.suspend(() => {
+    if (!actor.isAtRest || actor.hasEnded) return Effect.void
+    actor.isAtRest = false
+    return Effect.asVoid(Queue.offer(actor.tasks, task))
+  })
+
+/** What is told to have been written: event ids and processing ids. */
+interface Written {
+  readonly events: Array<string>
+  readonly queued: Array<string>
+}
+
+/** Answers of a transaction that was not answered as committed count for nothing. */
+const writing = (tenant: string, name: string, script: ReadonlyArray<Transaction>, written: Written) =>
+  Effect.fnUntraced(function* (next: Effect.Effect<void>) {
+    const sql = yield* SqlClient.SqlClient
+    const model = yield* WorkflowEventModel
+    const headers = yield* WorkflowExecutionModel
+    const queue = yield* WorkflowEventProcessingModel
+    const at = (place: number): At => ({ tenant, executionId: executionIds[place] ?? assert.fail("no execution") })
+
+    const perform = Effect.fnUntraced(function* (step: Step, tag: string, own: Written) {
+      if (step._tag === "Enqueue") {
+        const [entry] = yield* queue.enqueue([
+          { ...at(step.execution), processingId: tag, eventId: tag, submission: { event_name: "x" } }
+        ])
+        own.queued.push(entry.processingId)
+        return
+      }
+      const commits = yield* Effect.forEach(step.executions, (place) =>
+        Effect.map(headers.find(at(place)), (header) =>
+          commitOf(
+            at(place),
+            header._tag === "Some" ? header.value.position : 0,
+            step.eventCount === 1 ? ["x"] : ["x", "y"],
+            ` ${tag}`
+          )
+        )
+      )
+      const results = Array.isReadonlyArrayNonEmpty(commits) ? yield* model.commit(commits) : []
+      for (const result of results) {
+        if (Result.isSuccess(result)) own.events.push(...result.success.events.map((event) => event.event_id))
+      }
+    })
+
+    for (const [number, { isRolledBack, steps }] of script.entries()) {
+      const own: Written = { events: [], queued: [] }
+      const exit = yield* Effect.gen(function* () {
+        for (const [place, step] of steps.entries()) {
+          yield* next
+          yield* perform(step, `${name} ${number} ${place}`, own)
+        }
+        yield* next
+        if (isRolledBack) yield* Effect.fail("rolled back")
+      }).pipe(sql.withTransaction, Effect.exit)
+      if (Exit.isFailure(exit)) continue
+      written.events.push(...own.events)
+      written.queued.push(...own.queued)
+    }
+  })
+
+interface Question {
+  readonly executionId: string | undefined
+  readonly until: string
+}
+
+const answerTo = Effect.fnUntraced(function* (tenant: string, { executionId, until }: Question) {
+  const events = yield* WorkflowEventModel
+  const headers = yield* WorkflowExecutionModel
+  return executionId === undefined
+    ? yield* Stream.runCollect(headers.list({ tenant, asOf: until }))
+    : yield* Stream.runCollect(events.read({ tenant, executionId, until }))
+})
+
+interface Given {
+  readonly question: Question
+  readonly answer: Effect.Success<ReturnType<typeof answerTo>>
+}
+
+/** One that is refused, since it waited in a circle, is no answer. */
+const asking = (tenant: string, given: Array<Given>) =>
+  Effect.fnUntraced(function* (next: Effect.Effect<Question>) {
+    for (;;) {
+      const question = yield* next
+      const exit = yield* Effect.exit(answerTo(tenant, question))
+      if (Exit.isSuccess(exit)) given.push({ question, answer: exit.value })
+    }
+  })
+
+/** The feeds as a follower has read them, over all runs. */
+const feeds: ReadonlyArray<Array<WorkflowEvent>> = Array.makeBy(partitionCount, () => [])
+
+const follow = Effect.gen(function* () {
+  const model = yield* WorkflowEventModel
+  for (const [partition, feed] of feeds.entries()) {
+    const read = yield* model.readFeed({ partition, after: feed.length, limit: 1000 })
+    feed.push(...read)
+    assert.deepStrictEqual(
+      feed.slice(-read.length - 1).map((event) => event.offset),
+      feed.slice(-read.length - 1).map((_, place, all) => feed.length - all.length + place + 1)
+    )
+  }
+})
+
+const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
+  const sql = yield* SqlClient.SqlClient
+  const model = yield* WorkflowEventModel
+  const queue = yield* WorkflowEventProcessingModel
+  const tenant = uniqueName("interleaved")
+  yield* follow
+  const firsts = Array.map(executionIds, (executionId) => commitOf({ tenant, executionId }, 0, ["first"]))
+  assert(Array.isReadonlyArrayNonEmpty(firsts))
+  const begun = (yield* model.commit(firsts)).flatMap((result) => Result.getOrThrow(result).events)
+  const written: Written = { events: begun.map((event) => event.event_id), queued: [] }
+  const given: Array<Given> = []
+  const writers = yield* Effect.forEach(scripts, (script, place) => {
+    const name = `${tenant} ${place}`
+    return actorOf(name, writing(tenant, name, script, written))
+  })
+  const asker = yield* actorOf(`${tenant} asks`, asking(tenant, given))
+  const actors = [...writers, asker]
+
+  for (const turn of turns) {
+    yield* settled(actors)
+    switch (turn._tag) {
+      case "Follow":
+        yield* follow
+        break
+      case "Kill":
+        yield* sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity
+          where application_name = ${`${tenant} ${turn.writer}`}`
+        break
+      case "Write": {
+        const writer = writers[turn.writer]
+        if (writer !== undefined) yield* tell(writer, undefined)
+        break
+      }
+      case "Ask": {
+        const [clock] = yield* sql<{ now: Date }>`
+          select date_trunc('milliseconds', clock_timestamp()) + ${turn.millis}::int * interval '1 millisecond' as now`
+        const executionId = turn.execution === undefined ? undefined : executionIds[turn.execution]
+        yield* tell(asker, { executionId, until: clock?.now.toISOString() ?? "" })
+        break
+      }
+    }
+  }
+  // Whoever still has something to do does it, in turns; of those that wait in a circle one is refused.
+  for (let round = 0; !writers.every((writer) => writer.hasEnded); round++) {
+    assert.isBelow(round, 1000)
+    yield* settled(actors)
+    for (const writer of writers) yield* tell(writer, undefined)
+    yield* follow
+  }
+  yield* settled(actors)
+  yield* follow
+
+  for (const [partition, feed] of feeds.entries()) {
+    assert.deepStrictEqual(yield* model.readFeed({ partition, after: 0, limit: 1_000_000 }), feed)
+  }
+  for (const { answer, question } of given) {
+    assert.deepStrictEqual(yield* answerTo(tenant, question), answer, JSON.stringify(question))
+  }
+  const events = yield* Stream.runCollect(model.readTenant({ tenant }))
+  assert.sameMembers(
+    events.map((event) => event.event_id),
+    written.events
+  )
+  const queued = yield* Stream.runCollect(queue.list({ tenant, standings: ["Waiting"] }))
+  assert.sameMembers(
+    queued.map((entry) => entry.processingId),
+    written.queued
+  )
+  for (const executionId of executionIds) {
+    for (const places of [
+      events.flatMap((event) => (event.execution_id === executionId ? event.position : [])),
+      queued.flatMap((entry) => (entry.executionId === executionId ? entry.queuePosition : []))
+    ]) {
+      assert.deepStrictEqual(
+        places,
+        places.map((_, place) => place + 1)
+      )
+    }
+  }
+})
+
+layer(store, { excludeTestServices: true })("sessions in any order of their statements", (it) => {
+  it.effect(
+    "lose nothing that was answered and keep nothing that was not, leave no gap, pass no feed, and change no answer of the past",
+    () =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<Ports>()
+        const property = fc.asyncProperty(run, async (each) => {
+          await Effect.runPromiseWith(context)(Effect.scoped(holds(each)))
+        })
+        const numRuns = Math.ceil((fc.readConfigureGlobal().numRuns ?? 100) / 5)
+        // Shrinking ends in time to print the seed.
+        yield* Effect.promise(() =>
+          Promise.resolve(
+            fc.assert(property, { numRuns, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true })
+          )
+        )
+      }),
+    120_000
+  )
+})
