@@ -1,0 +1,152 @@
+/** What the server did for each statement of an operation, also for those within functions, as its `auto_explain` tells. */
+import { assert } from "@effect/vitest"
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import { type Settings, startPostgres } from "../servers/Postgres.ts"
+
+/** Around the name of a session, where it begins an entry of the log. */
+const [prefix, separator] = ["<<<<", ">>>>"]
+
+/** Of the server. Nothing else is logged as it works, since what two processes write at once may be mixed. */
+const settings: Settings = {
+  session_preload_libraries: "auto_explain",
+  "auto_explain.log_analyze": "on",
+  "auto_explain.log_timing": "off",
+  "auto_explain.log_nested_statements": "on",
+  "auto_explain.log_parameter_max_length": "0",
+  "auto_explain.log_format": "json",
+  log_line_prefix: `${prefix}%a${separator}`,
+  log_checkpoints: "off",
+  autovacuum: "off",
+  fsync: "off"
+}
+
+/** A step of a plan; counts of rows are averages of its loops. */
+interface Step {
+  readonly "Node Type": string
+  readonly "Relation Name"?: string
+  readonly "Index Name"?: string
+  readonly "Index Cond"?: string
+  readonly "Actual Rows": number
+  readonly "Actual Loops": number
+  readonly "Rows Removed by Filter"?: number
+  readonly "Rows Removed by Index Recheck"?: number
+  readonly "Index Searches"?: number
+  readonly Plans?: ReadonlyArray<Step>
+}
+
+const Step: Schema.Codec<Step> = Schema.Struct({
+  "Node Type": Schema.String,
+  "Relation Name": Schema.optionalKey(Schema.String),
+  "Index Name": Schema.optionalKey(Schema.String),
+  "Index Cond": Schema.optionalKey(Schema.String),
+  "Actual Rows": Schema.Number,
+  "Actual Loops": Schema.Number,
+  "Rows Removed by Filter": Schema.optionalKey(Schema.Number),
+  "Rows Removed by Index Recheck": Schema.optionalKey(Schema.Number),
+  "Index Searches": Schema.optionalKey(Schema.Number),
+  Plans: Schema.optionalKey(Schema.Array(Schema.suspend(() => Step)))
+})
+
+const decodePlan = Schema.decodeUnknownSync(
+  Schema.fromJsonString(Schema.Struct({ "Query Text": Schema.String, Plan: Step }))
+)
+
+export interface Explained {
+  readonly operation: string
+  readonly statement: string
+  readonly steps: ReadonlyArray<Step>
+}
+
+const stepsOf = (step: Step): ReadonlyArray<Step> => [step, ...(step.Plans ?? []).flatMap(stepsOf)]
+
+/** A server of our own that explains what one session of a superuser asks of it. */
+export class Explaining extends Context.Service<
+  Explaining,
+  {
+    readonly url: string
+    /** Runs an operation, whose statements must all run in the one session of the client. */
+    readonly explain: <A, E, R>(
+      operation: string,
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | SqlError, R | SqlClient.SqlClient>
+    /** All that was explained so far, in its order. */
+    readonly explained: Effect.Effect<ReadonlyArray<Explained>, SqlError, SqlClient.SqlClient>
+  }
+>()("test/Explaining") {
+  static readonly layer = Layer.effect(
+    Explaining,
+    Effect.gen(function* () {
+      let log = ""
+      const { url } = yield* Effect.acquireRelease(
+        Effect.promise(() => startPostgres(settings, { onLog: (text) => void (log += text) })),
+        ({ stop }) => Effect.promise(stop)
+      )
+      // The server tells in its log for whom it explains, in a name of the session that has room for little.
+      const operations: Array<string> = []
+      const set = (name: string, duration: string) =>
+        Effect.flatMap(
+          SqlClient.SqlClient,
+          (sql) => sql`select set_config('application_name', ${name}, false),
+            set_config('auto_explain.log_min_duration', ${duration}, false)`
+        )
+      const explain: Explaining["Service"]["explain"] = (operation, effect) =>
+        set(`${operations.push(operation) - 1}`, "0").pipe(Effect.andThen(effect), Effect.tap(set("", "-1")))
+
+      const explained = Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const end = `${prefix}${operations.length}${separator}`
+        yield* explain("nothing", sql`select`)
+        for (let asked = 0; asked < 3000 && !log.includes(end); asked++) yield* sql`select`
+        assert.include(log, end, "the server's log never told of the last statement")
+        return log
+          .slice(0, log.indexOf(end))
+          .split(prefix)
+          .flatMap((entry): ReadonlyArray<Explained> => {
+            const start = entry.indexOf("{")
+            const operation = operations[Number.parseInt(entry)]
+            if (start < 0 || operation === undefined) return []
+            const { Plan, "Query Text": statement } = decodePlan(entry.slice(start))
+            return [{ operation, statement, steps: stepsOf(Plan) }]
+          })
+      })
+      return { url, explain, explained }
+    })
+  )
+}
+
+/** What grows neither with executions nor with events. */
+const small = ["partitions", "leases", "workers", "migrations"]
+
+/** An index of nothing but what is looked for: read whole. */
+const whole = ["queue_left"]
+
+/**
+ * What is wrong with a statement: it reads a growing table from end to end, or an index without a condition, or more of
+ * either than `mostRows`, or throws away more than `mostRemoved` of what it read. What it does to rows that it was given
+ * or has read, as in a join of the two, does not count.
+ */
+export const faultsOf = (
+  { operation, statement, steps }: Explained,
+  { mostRemoved, mostRows }: { readonly mostRows: number; readonly mostRemoved: number }
+): ReadonlyArray<string> =>
+  steps.flatMap((step) => {
+    const { "Actual Loops": loops, "Index Name": index, "Node Type": type, "Relation Name": table } = step
+    if (table === undefined && index === undefined) return []
+    if (type === "ModifyTable" || small.includes(table ?? "")) return []
+    const removed = loops * ((step["Rows Removed by Filter"] ?? 0) + (step["Rows Removed by Index Recheck"] ?? 0))
+    const rows = loops * step["Actual Rows"] + removed
+    const searches = step["Index Searches"] ?? 0
+    const isWhole = index !== undefined && step["Index Cond"] === undefined && !whole.includes(index)
+    const faults = [
+      type === "Seq Scan" ? "reads all of it" : "",
+      isWhole && rows > mostRemoved ? "has no condition" : "",
+      rows > mostRows ? `reads ${rows} rows` : "",
+      searches > mostRows ? `searches ${searches} times` : "",
+      removed > mostRemoved ? `throws away ${removed} rows` : ""
+    ].filter((fault) => fault !== "")
+    const what = [type, table, index].filter((name) => name !== undefined).join(" ")
+    const text = statement.replaceAll(/\s+/g, " ").trim()
+    return faults.map((fault) => `${operation}: ${what} ${fault}, in: ${text}`)
+  })
