@@ -478,6 +478,17 @@ export class Invariants {
     }
   }
 
+  /** The state refuses it, or one of those since the log had that length: when the call began. */
+  checkRejection({ ref, submission }: Asked, length: number): void {
+    const { models } = this.seen(ref)
+    if (models.slice(Math.max(length, 1)).every((model) => isAccepted(model, submission))) {
+      this.violate(
+        "A refusal has a reason",
+        `${textOf(submission)} to ${nameOf(ref)}, on ${JSON.stringify(models.at(-1))}`
+      )
+    }
+  }
+
   /** The entry that the key led to, when the call begins. */
   entryOf({ key, ref, submission }: Asked): QueuedEvent.QueueEntry | undefined {
     if (key === undefined) return undefined

@@ -291,6 +291,7 @@ export const run = (script: Script, { bug, schedule = 0 }: RunOptions = {}): Out
         refusal: (tag) => {
           invariants.refused(asked, { before, error: tag })
           if (tag === "ExecutionNotFound") return length === 0
+          if (tag === "TransitionRejected" || tag === "ExecutionComplete") invariants.checkRejection(asked, length)
           // Somebody was faster each time.
           if (tag === "ExecutionContended") return lengthOf(asked) - length >= submitAttempts
           return refusals.submit.has(tag)
