@@ -13,58 +13,9 @@ import {
   WorkflowSnapshotModel
 } from "@refold/core"
 import { Array, Context, Duration, Effect, Stream } from "effect"
-import type { Chance } from "./Chance.ts"
-import type { Invariants, Watched } from "./Invariants.ts"
-import { type Call, type Fault, type ProcessName, nameOf } from "./Script.ts"
-
-export interface Ports {
-  readonly events: WorkflowEventModel["Service"]
-  readonly executions: WorkflowExecutionModel["Service"]
-  readonly snapshots: WorkflowSnapshotModel["Service"]
-  readonly queue: WorkflowEventProcessingModel["Service"]
-  readonly stream: EventStream["Service"]
-  readonly leases: PartitionLeases["Service"]
-}
-
-/** Faults to come, by process and call; they outlive the process. */
-export class Mishaps {
-  readonly #armed = new Map<string, Array<{ after: number; readonly fault: Fault }>>()
-  readonly #outages = new Map<string, number>()
-  readonly #nowMillis: () => number
-
-  constructor(nowMillis: () => number) {
-    this.#nowMillis = nowMillis
-  }
-
-  cutOff(process: ProcessName, of: "store" | "stream", millis: number): void {
-    this.#outages.set(`${process} ${of}`, this.#nowMillis() + millis)
-  }
-
-  arm(process: ProcessName, call: Call, after: number, fault: Fault): void {
-    const key = `${process} ${call}`
-    const armed = this.#armed.get(key) ?? []
-    this.#armed.set(key, armed)
-    armed.push({ after, fault })
-  }
-
-  /** The fault of this call, if there is one; each happens once. */
-  take(process: ProcessName, call: Call): Fault | undefined {
-    const of = streamCalls.has(call) ? "stream" : "store"
-    if ((this.#outages.get(`${process} ${of}`) ?? 0) > this.#nowMillis()) return { what: "fails" }
-    const armed = this.#armed.get(`${process} ${call}`)
-    if (armed === undefined) return undefined
-    const place = armed.findIndex(({ after }) => after === 0)
-    for (const each of armed) each.after = Math.max(each.after - 1, 0)
-    return place < 0 ? undefined : armed.splice(place, 1)[0]?.fault
-  }
-
-  clear(): void {
-    this.#armed.clear()
-    this.#outages.clear()
-  }
-}
-
-const streamCalls: ReadonlySet<Call> = new Set(["publish", "openReader", "readWakeUps", "acknowledge"])
+import type { Watched } from "./Invariants.ts"
+import { type Call, type Fault, nameOf } from "./Script.ts"
+import type { World } from "./World.ts"
 
 /** One life of a process. */
 export interface Life {
@@ -75,17 +26,6 @@ export interface Life {
   refusedCount: number
   /** Calls that a fault makes late, now. */
   lateCount: number
-}
-
-export interface World {
-  readonly ports: Ports
-  readonly mishaps: Mishaps
-  readonly invariants: Invariants
-  readonly chance: Chance
-  latencyMillis: number
-  /** What a store does in one go, by its clock, and what looks on. */
-  readonly atStore: <A, E>(effect: Effect.Effect<A, E>, seen?: (answer: A) => void) => Effect.Effect<A, E>
-  readonly tell: (line: string) => void
 }
 
 /** What looks on: at the moment that the call was done, and when its process has the answer. */
@@ -188,7 +128,7 @@ const callerOf = (world: World, life: Life) => {
 /** The ports of one life of a process, for the services that it is made of. */
 export const portsOf = (world: World, life: Life) => {
   const { atStore, invariants } = world
-  const { events, executions, leases, queue, snapshots, stream } = world.ports
+  const { events, executions, leases, queue, snapshots, stream } = world.portsOfProcesses
   const { watched } = life
   const caller = callerOf(world, life)
   const atStream = caller(streamFailure)

@@ -1,4 +1,12 @@
 /** What must hold after every write, and of every answer: watches the ports beneath the processes and what callers are told. */
+import type {
+  EventStream,
+  PartitionLeases,
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel,
+  WorkflowSnapshotModel
+} from "@refold/core"
 import {
   type Claim,
   type Commit,
@@ -14,8 +22,16 @@ import {
 import type { Enqueued, ProcessingResult } from "@refold/runtime"
 import { type Array as Arrays, Effect, Equal, Option, Result, Stream } from "effect"
 import { type Model, after, emptyModel, isAccepted } from "../Counter.ts"
-import type { Ports } from "./FaultyPorts.ts"
 import { type ProcessName, type Request, nameOf } from "./Script.ts"
+
+export interface Ports {
+  readonly events: WorkflowEventModel["Service"]
+  readonly executions: WorkflowExecutionModel["Service"]
+  readonly snapshots: WorkflowSnapshotModel["Service"]
+  readonly queue: WorkflowEventProcessingModel["Service"]
+  readonly stream: EventStream["Service"]
+  readonly leases: PartitionLeases["Service"]
+}
 
 export type Invariant =
   | "Positions are 1, 2, 3 …"

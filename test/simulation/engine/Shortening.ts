@@ -1,6 +1,7 @@
 /** A script that fails, made short: as few of its steps as still break the same invariant. */
 import type { Invariant } from "./Invariants.ts"
-import { type Outcome, type RunOptions, run } from "./Run.ts"
+import { type Outcome, run } from "./Run.ts"
+import type { RunOptions } from "./World.ts"
 import { type Placed, type Script, inCalm } from "./Script.ts"
 
 export interface Shortened {

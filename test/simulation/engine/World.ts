@@ -1,0 +1,140 @@
+/** The ground that one run stands on: its seed, its time, its store and its stream, and who watches them. */
+import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import {
+  EventStream,
+  PartitionLeases,
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  WorkflowExecutionModel,
+  WorkflowSnapshotModel
+} from "@refold/core"
+import { Array, Clock, Context, Effect, Exit, Layer, Random, References, Scheduler } from "effect"
+import { WebCrypto } from "effect/crypto"
+import type { webcrypto } from "node:crypto"
+import { Chance } from "./Chance.ts"
+import { Invariants, type Ports } from "./Invariants.ts"
+import { Mishaps } from "./Mishaps.ts"
+import type { ProcessName, Script, Setting } from "./Script.ts"
+import { SeededScheduler } from "./SeededScheduler.ts"
+
+export const partitionCount = 3
+export const everyPartition = Array.range(0, partitionCount - 1)
+export const maxAttempts = 3
+
+export interface World {
+  readonly setting: Setting
+  readonly scheduler: SeededScheduler
+  readonly invariants: Invariants
+  readonly mishaps: Mishaps
+  /** As they are, and as processes have them, where a bug is planted. */
+  readonly ports: Ports
+  readonly portsOfProcesses: Ports
+  /** For delays. */
+  readonly chance: Chance
+  /** How late calls are at random, now: milliseconds at most. */
+  latencyMillis: number
+  /** Whether a Burst does harm no more. */
+  isMended: boolean
+  /** How far a clock on the wall is ahead. */
+  readonly skewOf: (name: ProcessName | "store") => { millis: number }
+  /** Clock, randomness and scheduler of one life of a process. */
+  readonly contextOf: (name: ProcessName | "store", life: number) => Context.Context<never>
+  /** Does something at the store, at once. */
+  readonly runAtStore: <A, E>(effect: Effect.Effect<A, E>) => A
+  /** What a store does in one go, by its clock, and what looks on. */
+  readonly atStore: <A, E>(effect: Effect.Effect<A, E>, seen?: (answer: A) => void) => Effect.Effect<A, E>
+  readonly trace: ReadonlyArray<string>
+  readonly tell: (line: string) => void
+  readonly elapsedMillis: () => number
+}
+
+export interface RunOptions {
+  /** Another order of the tasks, and other delays, for the same script. */
+  readonly schedule?: number
+  /** Changes the ports of the store and of the stream, for all: a bug that is planted. */
+  readonly bug?: (ports: Ports) => Partial<Ports>
+}
+
+export const makeWorld = ({ seed, setting }: Script, { bug, schedule = 0 }: RunOptions): World => {
+  const chanceOf = (stream: string) => new Chance(`${seed}/${stream}/${schedule}`)
+  const scheduler = new SeededScheduler(chanceOf("schedule"), setting.pace)
+  const startedAtMillis = scheduler.nowMillis
+  const elapsedMillis = () => scheduler.nowMillis - startedAtMillis
+  const skews = new Map<ProcessName | "store", { millis: number }>()
+  const skewOf = (name: ProcessName | "store") => {
+    const skew = skews.get(name) ?? { millis: 0 }
+    skews.set(name, skew)
+    return skew
+  }
+  const contextOf = (name: ProcessName | "store", life: number) => {
+    const chance = chanceOf(`${name} ${life}`)
+    return Context.empty().pipe(
+      Context.add(Clock.Clock, scheduler.clock(skewOf(name))),
+      Context.add(Random.Random, chance.service),
+      Context.add(WebCrypto.WebCrypto, cryptoOf(chance)),
+      Context.add(Scheduler.Scheduler, scheduler),
+      Context.add(References.MinimumLogLevel, "None"),
+      Context.add(References.TracerEnabled, false)
+    )
+  }
+  const storeContext = contextOf("store", 0)
+  const runAtStore = Effect.runSyncWith(storeContext)
+  const ports = runAtStore(makePorts)
+  const trace: globalThis.Array<string> = []
+  return {
+    setting,
+    scheduler,
+    invariants: new Invariants({
+      ports,
+      runSync: runAtStore,
+      maxAttempts,
+      nowMillis: () => scheduler.nowMillis,
+      // Where time passes while there is work, there is no telling.
+      afterwardsMillis: setting.pace.haste > 0 ? Infinity : 100
+    }),
+    mishaps: new Mishaps(() => scheduler.nowMillis),
+    ports,
+    portsOfProcesses: { ...ports, ...bug?.(ports) },
+    chance: chanceOf("latency"),
+    latencyMillis: setting.latencyMillis,
+    isMended: false,
+    skewOf,
+    contextOf,
+    runAtStore,
+    atStore: (effect, seen) =>
+      Effect.suspend(() => {
+        const exit = Effect.runSyncExitWith(storeContext)(effect)
+        if (Exit.isSuccess(exit)) seen?.(exit.value)
+        return exit
+      }),
+    trace,
+    tell: (line) => {
+      trace.push(`${String(elapsedMillis()).padStart(6)}  ${line}`)
+    },
+    elapsedMillis
+  }
+}
+
+const makePorts = Effect.gen(function* () {
+  const built = yield* Layer.build(Layer.merge(MemoryStore.layerWith({ partitionCount }), MemoryEventStream.layer))
+  const ports: Ports = {
+    events: Context.get(built, WorkflowEventModel),
+    executions: Context.get(built, WorkflowExecutionModel),
+    snapshots: Context.get(built, WorkflowSnapshotModel),
+    queue: Context.get(built, WorkflowEventProcessingModel),
+    stream: Context.get(built, EventStream),
+    leases: Context.get(built, PartitionLeases)
+  }
+  return ports
+}).pipe(Effect.scoped)
+
+/** Random bytes from the seed; nothing else of it is used. */
+const cryptoOf = (chance: Chance): webcrypto.Crypto => ({
+  getRandomValues: (array) => {
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+    for (let index = 0; index < bytes.length; index++) bytes[index] = chance.below(256)
+    return array
+  },
+  randomUUID: () => "00000000-0000-4000-8000-000000000000",
+  subtle: globalThis.crypto.subtle
+})
