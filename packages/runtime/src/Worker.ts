@@ -61,6 +61,9 @@ const reportInterval = Duration.seconds(10)
 /** Acknowledgements waiting to be sent; of more, the wake-ups come again and find nothing to do. */
 const maxAcknowledgements = 10_000
 
+/** Wake-ups of one execution held until its turn. */
+const maxHeld = 64
+
 /** Retries waiting in this process; those of others are found by the sweep. */
 const maxDelayed = 1000
 
@@ -101,7 +104,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   const heartbeat = Duration.min(Duration.divideUnsafe(duration, 3), Duration.seconds(1))
 
   const work = new WorkList()
-  const unacknowledged = new Map<string, Delivery>()
+  const unacknowledged = new Map<string, ReadonlyArray<Delivery>>()
   const acknowledgements = yield* Queue.dropping<Delivery>(maxAcknowledgements)
   const hasWork = yield* Latch.make(false)
   const mustSweep = yield* Latch.make(true)
@@ -131,7 +134,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     // What waits here may be another's by now. It looks into the queue itself, and the sweep finds again what is ours.
     if (hasLost) {
       work.clear()
-      yield* Queue.offerAll(acknowledgements, unacknowledged.values())
+      yield* Queue.offerAll(acknowledgements, [...unacknowledged.values()].flat())
       unacknowledged.clear()
     }
     if (hasLost || held.some((partition) => !before.has(partition))) mustSweep.openUnsafe()
@@ -143,8 +146,8 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   })
 
   /**
-   * Takes in what was read. Of several wake-ups of one execution the last is kept, as one turn answers them all; of those
-   * that the list has no room for none, as the queue itself is looked into when it has.
+   * Takes in what was read. Wake-ups are held until the turn that answers them: many of one execution would be answered
+   * by those that are held, and for those that the list has no room for the queue itself is looked into when it has.
    */
   const receive = Effect.fnUntraced(function* (reader: EventStreamReader) {
     const { deliveries, hasGap } = yield* reader.read({
@@ -157,10 +160,12 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     const answered = deliveries.flatMap((delivery) => {
       if (!work.add(delivery)) return [delivery]
       const key = executionKey(delivery)
-      const earlier = unacknowledged.get(key)
-      unacknowledged.set(key, delivery)
+      const held = unacknowledged.get(key) ?? []
       // One that comes again, since it has not been acknowledged for a while, is the same.
-      return earlier === undefined || earlier.deliveryId === delivery.deliveryId ? [] : [earlier]
+      if (held.some(({ deliveryId }) => deliveryId === delivery.deliveryId)) return []
+      if (held.length >= maxHeld) return [delivery]
+      unacknowledged.set(key, [...held, delivery])
+      return []
     })
     hasWork.openUnsafe()
     yield* Queue.offerAll(acknowledgements, answered)
@@ -182,11 +187,6 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
 
   const after = Effect.fnUntraced(function* (ref: ExecutionRef, turn: ExecutionTurn["turn"] | undefined) {
     work.done(ref)
-    const delivery = unacknowledged.get(executionKey(ref))
-    if (delivery !== undefined) {
-      unacknowledged.delete(executionKey(ref))
-      yield* Queue.offer(acknowledgements, delivery)
-    }
     if (turn === undefined) return
     switch (turn._tag) {
       case "Settled":
@@ -237,11 +237,23 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     hasWork.openUnsafe()
   })
 
+  /** The wake-ups that a turn of these executions answers: what arrives from here on is for the next. */
+  const takeDeliveries = (refs: ReadonlyArray<ExecutionRef>): ReadonlyArray<Delivery> =>
+    refs.flatMap((ref) => {
+      const key = executionKey(ref)
+      const held = unacknowledged.get(key) ?? []
+      unacknowledged.delete(key)
+      return held
+    })
+
   const processing = Effect.gen(function* () {
     while (!(yield* Ref.get(isDraining))) {
       const refs = work.take(batchSize)
-      if (Array.isReadonlyArrayNonEmpty(refs)) yield* waitingFor("process queued events", processBatch(refs))
-      else {
+      if (Array.isReadonlyArrayNonEmpty(refs)) {
+        const answered = takeDeliveries(refs)
+        yield* waitingFor("process queued events", processBatch(refs))
+        yield* Queue.offerAll(acknowledgements, answered)
+      } else {
         hasWork.closeUnsafe()
         yield* hasWork.await
       }
