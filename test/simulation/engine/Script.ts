@@ -161,7 +161,7 @@ const drawOperation = (chance: Chance, at: number): ReadonlyArray<Step> => {
     [7, () => ({ kind: "enqueue", client, requests: drawRequests(chance, at) })],
     [6, () => ({ kind: "submit", client, at, request: drawRequest(chance) })],
     [2, () => ({ kind: "process", client, at, which: chance.below(4) })],
-    [1, () => ({ kind: chance.pick(["redrive", "discard"]), at })],
+    [2, () => ({ kind: chance.pick(["redrive", "discard"]), at })],
     [1, () => ({ kind: "start", client, at, key: chance.pick([undefined, "first"]) })]
   )()
   const again = chance.happens(0.5) ? drawRepetition(chance, step) : undefined
@@ -276,7 +276,7 @@ const drawFault = (chance: Chance, process: ProcessName): Step => {
     [1, { what: "kills before" }],
     [2, { what: "kills after" }],
     [call === "commit" ? 3 : 0, { what: "is refused" }],
-    [call === "publish" ? 3 : 0, { what: "drops" }],
+    [call === "publish" ? 6 : 0, { what: "drops" }],
     [isWakeUps ? 2 : 0, { what: "doubles" }],
     [isWakeUps ? 2 : 0, { what: "turns round" }]
   )
