@@ -1,6 +1,6 @@
 /** Submitting and enqueueing, against one statement by hand for each event. */
 import { TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import * as ByHand from "./ByHand.ts"
 import { runtimeOnServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
