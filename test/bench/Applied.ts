@@ -1,4 +1,6 @@
-import { Deferred, Effect } from "effect"
+/** Who waits for an event to be in the log, and who tells. */
+import { WorkflowEventModel } from "@refold/core"
+import { Deferred, Effect, Layer, Result } from "effect"
 
 /** Events by their ids, as somebody writes them and somebody waits for them, in either order. */
 export class Applied {
@@ -23,3 +25,24 @@ export class Applied {
     Deferred.doneUnsafe(this.#of(id), Effect.void)
   }
 }
+
+/** The store, telling of every event that it appends. */
+export const telling = (applied: Applied) =>
+  Layer.effect(
+    WorkflowEventModel,
+    Effect.map(WorkflowEventModel, (events) =>
+      WorkflowEventModel.of({
+        ...events,
+        commit: (commits) =>
+          Effect.tap(events.commit(commits), (results) =>
+            Effect.sync(() => {
+              for (const { event_id } of results.flatMap((each) =>
+                Result.isSuccess(each) ? each.success.events : []
+              )) {
+                applied.tell(event_id)
+              }
+            })
+          )
+      })
+    )
+  )

@@ -3,7 +3,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { RedisEventStream } from "@refold/adapters/redis"
-import { WorkflowEventModel } from "@refold/core"
+import { type ExecutionRef, WorkflowEventModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Array, Effect, Layer, Redacted, Result } from "effect"
 import { SqlClient } from "effect/sql"
@@ -89,13 +89,11 @@ export const writeLedger = Effect.fnUntraced(function* (executionId: string, aft
   yield* sql`analyze`
 })
 
-/** Starts so many ledgers, in commits of many, and returns their ids. */
-export const startLedgers = Effect.fnUntraced(function* (prefix: string, count: number) {
+/** Starts ledgers, in commits of many. */
+export const startEach = Effect.fnUntraced(function* (refs: ReadonlyArray<ExecutionRef>) {
   const events = yield* WorkflowEventModel
-  const executionIds = Array.makeBy(count, (place) => `${prefix} ${place}`)
-  const commits = executionIds.map((executionId) => ({
-    tenant,
-    executionId,
+  const commits = refs.map((ref) => ({
+    ...ref,
     workflow: Ledger,
     expectedPosition: 0,
     events: eventsAt(1, 1),
@@ -106,5 +104,11 @@ export const startLedgers = Effect.fnUntraced(function* (prefix: string, count: 
   }
   const sql = yield* SqlClient.SqlClient
   yield* sql`analyze`
+})
+
+/** Starts so many ledgers, and returns their ids. */
+export const startLedgers = Effect.fnUntraced(function* (prefix: string, count: number) {
+  const executionIds = Array.makeBy(count, (place) => `${prefix} ${place}`)
+  yield* startEach(executionIds.map((executionId) => ({ tenant, executionId })))
   return executionIds
 })

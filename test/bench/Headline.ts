@@ -2,11 +2,10 @@
  * From `enqueueEvent` to the event in the log, over Redis, against the same path written by hand: insert, XADD, XREADGROUP,
  * one statement, XACK. As durable, over clients of the same kinds and settings, producer and worker in one process.
  */
-import { WorkflowEventModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, Worker } from "@refold/runtime"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { Applied } from "./Applied.ts"
+import { Applied, telling } from "./Applied.ts"
 import * as ByHand from "./ByHand.ts"
 import { onServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
@@ -18,27 +17,6 @@ const schema = "refold_bench_headline"
 
 /** One event through the path, of the execution with this number: returns once it is in the log. */
 type Path = (execution: number) => Effect.Effect<void>
-
-/** The store, telling of every event that it appends. */
-const telling = (applied: Applied) =>
-  Layer.effect(
-    WorkflowEventModel,
-    Effect.map(WorkflowEventModel, (events) =>
-      WorkflowEventModel.of({
-        ...events,
-        commit: (commits) =>
-          Effect.tap(events.commit(commits), (results) =>
-            Effect.sync(() => {
-              for (const { event_id } of results.flatMap((each) =>
-                Result.isSuccess(each) ? each.success.events : []
-              )) {
-                applied.tell(event_id)
-              }
-            })
-          )
-      })
-    )
-  )
 
 const submission = { event_name: "Booked", payload: booking }
 

@@ -1,33 +1,86 @@
-/** Peak memory of a process that imports or replays a log, and of one that does it with a log ten times as long. */
+/**
+ * Peak memory of a process that reads, writes or works, and of one that does it with many times as much: the same, but for
+ * what the garbage collector leaves.
+ */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { Effect } from "effect"
-import { onServer, writeLedger } from "./Database.ts"
+import { Effect, Layer } from "effect"
+import type { SqlClient } from "effect/sql"
+import { onServer } from "./Database.ts"
 import { alternate, figureOf } from "./Measure.ts"
 import type { Run } from "./Run.ts"
+import { type Size, seed, seedWaiting } from "./Seed.ts"
 import { Servers } from "./Servers.ts"
-
-const schema = "refold_bench_memory"
 
 const child = fileURLToPath(new URL("MemoryChild.ts", import.meta.url))
 
+type Work = "import" | "replay" | "export" | "feed" | "cache"
+
+/** Descriptor on which the child tells its peak: its output is the export's. */
+const peakDescriptor = 3
+
 /** Peak RSS in MiB. Through a shell: a child begins with the peak of whoever starts it, and a shell's is small. */
-const peakOf = (url: string, work: "import" | "replay", eventCount: number) =>
+const peakOf = (url: string, schema: string, work: Work, count: number) =>
   Effect.sync(() => {
-    const { status, stderr, stdout } = spawnSync(
+    const { output, status, stderr } = spawnSync(
       "sh",
-      ["-c", '"$0" "$@"; exit $?', process.execPath, child, work, String(eventCount)],
+      ["-c", '"$0" "$@"; exit $?', process.execPath, child, work, String(count)],
       {
         encoding: "utf8",
+        stdio: ["ignore", "ignore", "pipe", "pipe"],
         env: { ...process.env, NODE_OPTIONS: "--conditions=@refold/source", DATABASE_URL: url, BENCH_SCHEMA: schema }
       }
     )
     if (status !== 0) throw new Error(`The child failed: ${stderr}`)
-    return Number(stdout) / 1024
+    return Number(output[peakDescriptor]) / 1024
   })
 
+interface Amounts {
+  readonly less: number
+  readonly more: number
+}
+
+interface Preparation {
+  /** Once, of each schema. */
+  readonly schema: (schema: string, amount: number) => Effect.Effect<unknown, unknown, SqlClient.SqlClient>
+  /** Before each measurement. */
+  readonly measurement: (schema: string) => Effect.Effect<unknown, unknown, SqlClient.SqlClient>
+}
+
+const nothing: Preparation = { schema: () => Effect.void, measurement: () => Effect.void }
+
+const memory = (work: Work, turnCount: number, amounts: Amounts, preparation: Preparation): Run => ({
+  names: [`memory/${work}`],
+  figures: Effect.gen(function* () {
+    const url = yield* (yield* Servers).databaseUrl
+    const peakIn = Effect.fnUntraced(function* (schema: string, amount: number) {
+      const services = yield* Layer.build(onServer({ schema }))
+      yield* Effect.provide(preparation.schema(schema, amount), services)
+      return Effect.andThen(
+        Effect.provide(preparation.measurement(schema), services),
+        peakOf(url, schema, work, amount)
+      )
+    })
+    const more = yield* peakIn("refold_bench_more", amounts.more)
+    const less = yield* peakIn("refold_bench_less", amounts.less)
+    return [figureOf(`memory/${work}`, "MiB", 1 / 1.3, yield* alternate(more, less, turnCount), "less")]
+  })
+})
+
+const oneExecution = (eventsPerExecution: number): Size => ({
+  tenantCount: 1,
+  executionCount: 1,
+  eventsPerExecution,
+  settledCount: 0
+})
+
+const log: Amounts = { less: 100_000, more: 1_000_000 }
+
+const ofLog = (work: "replay" | "export" | "feed") =>
+  memory(work, 5, log, { ...nothing, schema: (schema, eventCount) => seed(schema, oneExecution(eventCount)) })
+
 /**
- * Events of the shorter log: they fill every buffer, so that ten times as many can only add what is not bounded.
+ * The shorter log fills every buffer, so that three times as many rows can only add what is not bounded.
  *
  * **Details**
  *
@@ -35,23 +88,25 @@ const peakOf = (url: string, work: "import" | "replay", eventCount: number) =>
  * 40,000 rows is over by then. Peaks in MiB by thousands of rows, medians of three: 40: 261, 100: 294, 200: 353,
  * 400: 362, 1000: 349.
  */
-const lengths = { import: 100_000, replay: 20_000 }
+const imported: Amounts = { less: 100_000, more: 300_000 }
 
-/** Fewer of what takes a minute each. */
-const turns = { import: 3, replay: 5 }
+/** Executions that a worker meets, one queued event each; it remembers as many as its bound allows. */
+const met: Amounts = { less: 10_000, more: 100_000 }
 
-const memory = (work: "import" | "replay"): Run => ({
-  names: [`memory/${work}`],
-  figures: Effect.gen(function* () {
-    const url = yield* (yield* Servers).databaseUrl
-    const short = lengths[work]
-    if (work === "replay") {
-      yield* writeLedger(`memory ${short}`, 0, short)
-      yield* writeLedger(`memory ${short * 10}`, 0, short * 10)
-    }
-    const taken = yield* alternate(peakOf(url, work, short * 10), peakOf(url, work, short), turns[work])
-    return [figureOf(`memory/${work}`, "MiB", 1 / 1.3, taken, "less")]
-  }).pipe(Effect.provide(onServer({ schema })))
+const oneEventEach = (executionCount: number): Size => ({
+  tenantCount: 1,
+  executionCount,
+  eventsPerExecution: 1,
+  settledCount: 0
 })
 
-export const memories: ReadonlyArray<Run> = [memory("import"), memory("replay")]
+export const memories: ReadonlyArray<Run> = [
+  memory("import", 3, imported, nothing),
+  ofLog("replay"),
+  ofLog("export"),
+  ofLog("feed"),
+  memory("cache", 3, met, {
+    schema: (schema, executionCount) => seed(schema, oneEventEach(executionCount)),
+    measurement: seedWaiting
+  })
+]

@@ -1,23 +1,73 @@
-/** `node MemoryChild.ts import|replay EVENTS`: does it once, and prints the peak of its resident memory in KiB. */
-import { EventLogImport, WorkflowEventSourcing } from "@refold/runtime"
-import { Effect } from "effect"
-import { layerOn, tenant } from "./Database.ts"
+/** `node MemoryChild.ts WORK COUNT`: does it once, and tells the peak of its resident memory, in KiB, on descriptor 3. */
+import { writeSync } from "node:fs"
+// The package as a whole would load an HTTP client as well, which is larger than what is measured.
+import * as NodeStdio from "@effect/platform-node/NodeStdio"
+import { MemoryEventStream } from "@refold/adapters/memory"
+import { WorkflowEventModel } from "@refold/core"
+import { EventLogImport, TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing } from "@refold/runtime"
+import { Effect, Layer, Schedule } from "effect"
+import { SqlClient } from "effect/sql"
+import * as Output from "../../packages/runtime/src/cli/Output.ts"
+import { layerOn } from "./Database.ts"
+import { executionIdOf, tenantOf } from "./Seed.ts"
 import { syntheticRows } from "./SyntheticLog.ts"
 
-const [, , work, eventCountText] = process.argv
-const eventCount = Number(eventCountText)
+const [, , work, countText] = process.argv
+const count = Number(countText)
 const { BENCH_SCHEMA: schema = "", DATABASE_URL: url = "" } = process.env
+const tenant = tenantOf({ tenantCount: 1 }, 0)
 
-const importing = EventLogImport.importRows(syntheticRows(eventCount), {
+const importing = EventLogImport.importRows(syntheticRows(count), {
   tenant: `memory ${crypto.randomUUID()}`,
   workflow: "foreign log"
 })
+
 const replaying = WorkflowEventSourcing.use((sourcing) =>
-  sourcing.replayEvents(`memory ${eventCount}`, tenant, { useSnapshots: false })
+  sourcing.replayEvents(executionIdOf(0), tenant, { useSnapshots: false })
+)
+
+const exporting = Effect.flatMap(WorkflowEventModel, (events) =>
+  Output.printJsonLines(events.readTenant({ tenant }))
+).pipe(Effect.provide(NodeStdio.layer))
+
+/** The feeds of all partitions, one after another. */
+const feeding = Effect.gen(function* () {
+  const { partitionCount, readFeed } = yield* WorkflowEventModel
+  const limit = 1000
+  for (let partition = 0; partition < partitionCount; partition++) {
+    let after = 0
+    for (let isLast = false; !isLast;) {
+      const events = yield* readFeed({ partition, after, limit })
+      after = events.at(-1)?.offset ?? after
+      isLast = events.length < limit
+    }
+  }
+})
+
+/** A worker, until nothing waits. */
+const working = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const table = (name: string) => sql(`${schema}.${name}`)
+  const waitingCount = Effect.map(
+    sql<{ count: number }>`
+      select ((select sum(length) from ${table("queue_lengths")})
+        - (select sum(settled_count) from ${table("executions")}))::int as count`,
+    ([row]) => row?.count
+  )
+  yield* Effect.repeat(waitingCount, { until: (waiting) => waiting === 0, schedule: Schedule.spaced("1 second") })
+}).pipe(
+  Effect.provide(
+    Worker.layer().pipe(Layer.provide(TypeScriptWorkflowRuntime.layer), Layer.provide(MemoryEventStream.layer))
+  )
 )
 
 const live = layerOn({ url, schema })
-await (work === "import"
-  ? Effect.runPromise(Effect.asVoid(Effect.provide(importing, live)))
-  : Effect.runPromise(Effect.asVoid(Effect.provide(replaying, live))))
-process.stdout.write(String(process.resourceUsage().maxRSS))
+const works: Readonly<Record<string, Effect.Effect<unknown, unknown, Layer.Success<typeof live>>>> = {
+  import: importing,
+  replay: replaying,
+  export: exporting,
+  feed: feeding,
+  cache: working
+}
+await Effect.runPromise(Effect.provide(works[work ?? ""] ?? Effect.die(`There is no "${work}"`), live))
+writeSync(3, String(process.resourceUsage().maxRSS))

@@ -6,7 +6,7 @@
  * missed exit code 1.
  */
 import { parseArgs } from "node:util"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { backlogs } from "./Backlog.ts"
 import { feeds } from "./Feed.ts"
 import { folds } from "./Folds.ts"
@@ -15,6 +15,7 @@ import { imports } from "./Imports.ts"
 import { type Figure, isMissed } from "./Measure.ts"
 import { memories } from "./Memory.ts"
 import { replays } from "./Replays.ts"
+import { scales } from "./Scale.ts"
 import { Servers } from "./Servers.ts"
 import { submits } from "./Submits.ts"
 import { takeovers } from "./Takeover.ts"
@@ -38,6 +39,7 @@ const runs = [
   ...imports,
   ...feeds,
   ...memories,
+  ...scales,
   ...takeovers
 ].filter(({ names }) => names.some((name) => only.test(name)))
 
@@ -72,4 +74,7 @@ const program = Effect.gen(function* () {
   if (options.strict && figures.some(isMissed)) process.exitCode = 1
 })
 
-await Effect.runPromise(Effect.provide(program, Servers.layer))
+// What is logged, such as that events wait, is no part of the figures.
+const logging = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
+
+await Effect.runPromise(Effect.provide(program, [Servers.layer, logging]))
