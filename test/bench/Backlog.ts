@@ -7,19 +7,17 @@
  * a backlog. The clock runs from the word to go, which processes get when their modules are loaded and their connections
  * open.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
-import { fileURLToPath } from "node:url"
 import { EventStream, Partition, PartitionLeases, WorkflowEventModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Array, Effect, Schedule } from "effect"
+import { Array, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import * as ByHand from "./ByHand.ts"
 import { runtimeOnServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
-import { alternate, figureOf } from "./Measure.ts"
+import { alternate, figureOf, median } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 import { Servers } from "./Servers.ts"
+import { go, startProcess, until } from "./WorkerProcesses.ts"
 
 const schema = "refold_bench_backlog"
 
@@ -28,45 +26,6 @@ const executionCount = 2000
 
 /** Of the reference, which takes many times as long for each event: a 20th of the backlog, as deep. */
 const executionCountByHand = 100
-
-const file = fileURLToPath(new URL("WorkerProcess.ts", import.meta.url))
-
-/** A worker process that waits for the word; gone with the scope. */
-const startProcess = Effect.fnUntraced(function* (kind: "ours" | "by hand", stream: string) {
-  const servers = yield* Servers
-  const env = {
-    ...process.env,
-    DATABASE_URL: yield* servers.databaseUrl,
-    REDIS_URL: yield* servers.redisUrl,
-    BENCH_SCHEMA: schema,
-    BENCH_STREAM: stream
-  }
-  return yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      const child = spawn(process.execPath, ["--conditions=@refold/source", file, kind], {
-        env,
-        stdio: ["ignore", "ignore", "inherit", "ipc"]
-      })
-      await once(child, "message")
-      return child
-    }),
-    (child) =>
-      Effect.promise(async () => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const exited = once(child, "exit")
-        child.kill("SIGTERM")
-        await exited
-      })
-  )
-})
-
-const go = (children: ReadonlyArray<ChildProcess>) =>
-  Effect.sync(() => {
-    for (const child of children) child.send("go")
-  })
-
-const until = <E, R>(isDone: Effect.Effect<boolean, E, R>) =>
-  Effect.repeat(isDone, { until: (done) => done, schedule: Schedule.spaced("10 millis") })
 
 /** Events in all the feeds: one look at 64 rows, which leaves the workers alone. */
 const countEvents = Effect.gen(function* () {
@@ -108,7 +67,7 @@ const prefixOf = (what: string) => `${what} ${crypto.randomUUID()}`
 const drainOurs = Effect.gen(function* () {
   const eventCount = executionCount * eventsPerExecution
   yield* queueBacklog(prefixOf("ours"))
-  const worker = yield* startProcess("ours", "")
+  const worker = yield* startProcess(schema, "ours")
   const before = yield* countEvents
   const startedAt = performance.now()
   yield* go([worker])
@@ -129,7 +88,7 @@ const drainByHand = Effect.gen(function* () {
   yield* Effect.forEach(entries, ({ execution_id, id }) => ByHand.publish(redis, prefix, id, execution_id), {
     concurrency: 100
   })
-  const worker = yield* startProcess("by hand", prefix)
+  const worker = yield* startProcess(schema, "by hand", prefix)
   const startedAt = performance.now()
   yield* go([worker])
   yield* until(Effect.map(byHand.countApplied(prefix), (count) => count === eventCount))
@@ -138,6 +97,7 @@ const drainByHand = Effect.gen(function* () {
 
 const backlog: Run = {
   names: ["backlog"],
+  diskGiB: 2,
   figures: Effect.gen(function* () {
     return [figureOf("backlog", "events/s", 6, yield* alternate(drainOurs, drainByHand), "more")]
   }).pipe(Effect.provide(runtimeOnServers(schema)))
@@ -160,7 +120,7 @@ const drainWith = (workerCount: number) =>
     const stream = yield* EventStream
     const { partitionCount } = yield* WorkflowEventModel
     const eventCount = executionCount * eventsPerExecution
-    const workers = yield* Effect.forEach(Array.range(1, workerCount), () => startProcess("ours", ""), {
+    const workers = yield* Effect.forEach(Array.range(1, workerCount), () => startProcess(schema, "ours"), {
       concurrency: workerCount
     })
     yield* go(workers)
@@ -178,8 +138,24 @@ const drainWith = (workerCount: number) =>
     return (eventCount * 1000) / millisSince(startedAt)
   }).pipe(Effect.scoped)
 
+/** Seconds that so many workers take for the backlog, medians of some turns. */
+export const drainSeconds = Effect.fnUntraced(
+  function* (workerCounts: ReadonlyArray<number>, turnCount: number) {
+    const rates = new Map<number, Array<number>>()
+    for (let turn = 0; turn < turnCount; turn++) {
+      for (const count of workerCounts) rates.set(count, [...(rates.get(count) ?? []), yield* drainWith(count)])
+    }
+    return [...rates].map(([workerCount, perSecond]) => ({
+      workerCount,
+      seconds: (executionCount * eventsPerExecution) / median(perSecond)
+    }))
+  },
+  Effect.provide(runtimeOnServers(schema))
+)
+
 const workers: Run = {
   names: ["workers"],
+  diskGiB: 2,
   figures: Effect.gen(function* () {
     return [figureOf("workers", "events/s", 1.2, yield* alternate(drainWith(2), drainWith(1)), "more")]
   }).pipe(Effect.provide(runtimeOnServers(schema)))

@@ -51,6 +51,7 @@ const projected = <E, R>(page: (after: number) => Effect.Effect<ReadonlyArray<Pr
 export const feeds: ReadonlyArray<Run> = [
   {
     names: ["feed"],
+    diskGiB: 1,
     figures: Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const { readFeed } = yield* WorkflowEventModel

@@ -29,6 +29,7 @@ const compareFolds = (
   prepare: () => { readonly ours: () => unknown; readonly reference: () => unknown }
 ): Run => ({
   names: [name],
+  diskGiB: 0,
   figures: Effect.gen(function* () {
     const foldCount = Math.max(1, Math.round(eventsPerTask / eventCount))
     const rateOf = (fold: () => unknown) =>

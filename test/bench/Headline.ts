@@ -117,6 +117,7 @@ const costs = Effect.fnUntraced(function* (fiberCount: number, path: Path) {
 
 const headline = (fiberCount: number, target: number): Run => ({
   names: [`headline/${fiberCount}`],
+  diskGiB: 1,
   figures: withPaths(fiberCount, "applyByStatement", (paths) =>
     Effect.map(compareThroughput(`headline/${fiberCount}`, target, fiberCount, paths), (figure) => [figure])
   )
@@ -125,6 +126,7 @@ const headline = (fiberCount: number, target: number): Run => ({
 /** What an event costs: against a bound, as there is no hand-written worker that is worth to be as cheap as. */
 const cost: Run = {
   names: ["headline/64/cpu", "headline/64/commits"],
+  diskGiB: 1,
   figures: withPaths(64, "applyByStatement", ({ ours }) =>
     Effect.gen(function* () {
       yield* throughput(64, ours)
@@ -149,6 +151,11 @@ const cost: Run = {
 
 /** Executions that take turns, so that none is in any cache by being the only one. */
 const idleExecutionCount = 64
+
+/** Turns of single events through an idle system: what each percentile of them comes to, given in milliseconds. */
+export const idleTurns = Effect.suspend(() =>
+  withPaths(idleExecutionCount, "applyByStatement", (paths) => compareLatencies(paths, latencyCount))
+)
 
 /** Events of one turn: the tenth slowest of them is the 99th percentile. */
 const latencyCount = 500
@@ -175,17 +182,17 @@ const compareLatencies = Effect.fnUntraced(function* (paths: Paths, eventCount: 
 
 const latency: Run = {
   names: ["headline/latency/p50", "headline/latency/p99"],
-  figures: withPaths(idleExecutionCount, "applyByStatement", (paths) =>
-    Effect.map(compareLatencies(paths, latencyCount), (turnsAt): ReadonlyArray<Figure> => [
-      figureOf("headline/latency/p50", "ms", 0.8, turnsAt(50), "less"),
-      figureOf("headline/latency/p99", "ms", 0.8, turnsAt(99), "less")
-    ])
-  )
+  diskGiB: 1,
+  figures: Effect.map(idleTurns, (turnsAt): ReadonlyArray<Figure> => [
+    figureOf("headline/latency/p50", "ms", 0.8, turnsAt(50), "less"),
+    figureOf("headline/latency/p99", "ms", 0.8, turnsAt(99), "less")
+  ])
 }
 
 /** Against the transaction of several statements, as it is commonly written. */
 const processLatency: Run = {
   names: ["process/latency"],
+  diskGiB: 1,
   figures: withPaths(idleExecutionCount, "applyByTransaction", (paths) =>
     Effect.map(compareLatencies(paths, 100), (turnsAt) => [
       figureOf("process/latency", "ms p50", 1 / 1.5, turnsAt(50), "less")
@@ -195,6 +202,7 @@ const processLatency: Run = {
 
 const processThroughput: Run = {
   names: ["process/throughput"],
+  diskGiB: 1,
   figures: withPaths(64, "applyByTransaction", (paths) =>
     Effect.map(compareThroughput("process/throughput", 3, 64, paths), (figure) => [figure])
   )

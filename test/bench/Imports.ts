@@ -87,6 +87,7 @@ const prepare = Effect.gen(function* () {
 /** Rows already read. */
 const fromRows: Run = {
   names: ["import"],
+  diskGiB: 2,
   figures: Effect.gen(function* () {
     const { byHand, importRows, rows } = yield* prepare
     return [
@@ -105,6 +106,7 @@ const fromRows: Run = {
 /** From the compressed file to the last event, against the same inserts of rows already read: for information. */
 const fromFile: Run = {
   names: ["import/file"],
+  diskGiB: 2,
   figures: Effect.gen(function* () {
     const { byHand, importRows, rows } = yield* prepare
     return [

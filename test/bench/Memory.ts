@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { Effect, Layer } from "effect"
 import type { SqlClient } from "effect/sql"
 import { onServer } from "./Database.ts"
-import { alternate, figureOf } from "./Measure.ts"
+import { alternate, figureOf, median } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 import { type Size, seed, seedWaiting } from "./Seed.ts"
 import { Servers } from "./Servers.ts"
@@ -47,22 +47,22 @@ interface Preparation {
   readonly measurement: (schema: string) => Effect.Effect<unknown, unknown, SqlClient.SqlClient>
 }
 
+/** Peaks in MiB of work of an amount in a schema of its own. */
+const peakIn = Effect.fnUntraced(function* (schema: string, work: Work, amount: number, preparation: Preparation) {
+  const url = yield* (yield* Servers).databaseUrl
+  const services = yield* Layer.build(onServer({ schema }))
+  yield* Effect.provide(preparation.schema(schema, amount), services)
+  return Effect.andThen(Effect.provide(preparation.measurement(schema), services), peakOf(url, schema, work, amount))
+})
+
 const nothing: Preparation = { schema: () => Effect.void, measurement: () => Effect.void }
 
 const memory = (work: Work, turnCount: number, amounts: Amounts, preparation: Preparation): Run => ({
   names: [`memory/${work}`],
+  diskGiB: 4,
   figures: Effect.gen(function* () {
-    const url = yield* (yield* Servers).databaseUrl
-    const peakIn = Effect.fnUntraced(function* (schema: string, amount: number) {
-      const services = yield* Layer.build(onServer({ schema }))
-      yield* Effect.provide(preparation.schema(schema, amount), services)
-      return Effect.andThen(
-        Effect.provide(preparation.measurement(schema), services),
-        peakOf(url, schema, work, amount)
-      )
-    })
-    const more = yield* peakIn("refold_bench_more", amounts.more)
-    const less = yield* peakIn("refold_bench_less", amounts.less)
+    const more = yield* peakIn("refold_bench_more", work, amounts.more, preparation)
+    const less = yield* peakIn("refold_bench_less", work, amounts.less, preparation)
     return [figureOf(`memory/${work}`, "MiB", 1 / 1.3, yield* alternate(more, less, turnCount), "less")]
   })
 })
@@ -76,8 +76,7 @@ const oneExecution = (eventsPerExecution: number): Size => ({
 
 const log: Amounts = { less: 100_000, more: 1_000_000 }
 
-const ofLog = (work: "replay" | "export" | "feed") =>
-  memory(work, 5, log, { ...nothing, schema: (schema, eventCount) => seed(schema, oneExecution(eventCount)) })
+const ofLog: Preparation = { ...nothing, schema: (schema, eventCount) => seed(schema, oneExecution(eventCount)) }
 
 /**
  * The shorter log fills every buffer, so that three times as many rows can only add what is not bounded.
@@ -102,11 +101,23 @@ const oneEventEach = (executionCount: number): Size => ({
 
 export const memories: ReadonlyArray<Run> = [
   memory("import", 3, imported, nothing),
-  ofLog("replay"),
-  ofLog("export"),
-  ofLog("feed"),
+  memory("replay", 5, log, ofLog),
+  memory("export", 5, log, ofLog),
+  memory("feed", 5, log, ofLog),
   memory("cache", 3, met, {
     schema: (schema, executionCount) => seed(schema, oneEventEach(executionCount)),
     measurement: seedWaiting
   })
 ]
+
+/** Peaks in MiB of what reads or writes logs of these lengths. */
+export const peaks = (work: "import" | "replay" | "export" | "feed", lengths: ReadonlyArray<number>) =>
+  Effect.forEach(lengths, (eventCount) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const peak = yield* peakIn("refold_bench_memory", work, eventCount, work === "import" ? nothing : ofLog)
+        const taken = [yield* peak, yield* peak, yield* peak]
+        return { eventCount, peakMiB: median(taken) }
+      })
+    )
+  )

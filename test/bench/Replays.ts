@@ -12,6 +12,7 @@ const schema = "refold_bench_replay"
 
 const replay = (eventCount: number): Run => ({
   names: [`replay/${eventCount}`],
+  diskGiB: 1,
   figures: Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { replayEvents } = yield* WorkflowEventSourcing
@@ -30,24 +31,56 @@ const replay = (eventCount: number): Run => ({
   }).pipe(Effect.provide(onServer({ schema })))
 })
 
-/** A snapshot and 10 newer events: as fast after 100,000 events as after 100. */
+/** An execution with a snapshot and 10 newer events, which a replay reads. */
+const withSnapshot = Effect.fnUntraced(function* (eventCount: number) {
+  const { createSnapshot, replayEvents } = yield* WorkflowEventSourcing
+  const executionId = `snapshot ${eventCount}`
+  yield* writeLedger(executionId, 0, eventCount)
+  yield* createSnapshot(executionId, tenant)
+  yield* writeLedger(executionId, eventCount, eventCount + 10)
+  const { debug } = yield* replayEvents(executionId, tenant, { debug: true })
+  deepStrictEqual([debug?.eventsProcessed, debug?.snapshotPosition], [10, eventCount])
+  return executionId
+})
+
+/** As fast after 100,000 events as after 100. */
 const snapshot: Run = {
   names: ["replay/snapshot"],
+  diskGiB: 1,
   figures: Effect.gen(function* () {
-    const { createSnapshot, replayEvents } = yield* WorkflowEventSourcing
-    const prepare = Effect.fnUntraced(function* (eventCount: number) {
-      const executionId = `snapshot ${eventCount}`
-      yield* writeLedger(executionId, 0, eventCount)
-      yield* createSnapshot(executionId, tenant)
-      yield* writeLedger(executionId, eventCount, eventCount + 10)
-      const { debug } = yield* replayEvents(executionId, tenant, { debug: true })
-      deepStrictEqual([debug?.eventsProcessed, debug?.snapshotPosition], [10, eventCount])
-      return replayEvents(executionId, tenant)
+    const { replayEvents } = yield* WorkflowEventSourcing
+    const short = yield* withSnapshot(100)
+    const long = yield* withSnapshot(100_000)
+    const figure = yield* compare({
+      name: "replay/snapshot",
+      target: 0.8,
+      ours: replayEvents(long, tenant),
+      reference: replayEvents(short, tenant)
     })
-    const short = yield* prepare(100)
-    const long = yield* prepare(100_000)
-    return [yield* compare({ name: "replay/snapshot", target: 0.8, ours: long, reference: short })]
+    return [figure]
   }).pipe(Effect.provide(onServer({ schema })))
 }
+
+/** Milliseconds of a replay of logs of these lengths: from a snapshot, and from the first event. */
+export const replayTimes = Effect.fnUntraced(
+  function* (lengths: ReadonlyArray<number>) {
+    const { replayEvents } = yield* WorkflowEventSourcing
+    return yield* Effect.forEach(
+      lengths,
+      Effect.fnUntraced(function* (eventCount) {
+        const executionId = yield* withSnapshot(eventCount)
+        const { ours, reference } = yield* compare({
+          name: executionId,
+          target: 0,
+          turns: 5,
+          ours: replayEvents(executionId, tenant),
+          reference: replayEvents(executionId, tenant, { useSnapshots: false })
+        })
+        return { eventCount, fromSnapshot: ours, fromStart: reference }
+      })
+    )
+  },
+  Effect.provide(onServer({ schema }))
+)
 
 export const replays: ReadonlyArray<Run> = [replay(1000), replay(10_000), snapshot]

@@ -47,8 +47,9 @@ const stepsIn = Effect.fnUntraced(function* (schema: string, size: Size) {
     })
 })
 
-const scale = (name: string, reference: Size, large: Size): Run => ({
+const scale = (name: string, diskGiB: number, reference: Size, large: Size): Run => ({
   names: [name],
+  diskGiB,
   figures: Effect.gen(function* () {
     const inLarge = yield* stepsIn("refold_bench_large", large)
     const inSmall = yield* stepsIn("refold_bench_small", reference)
@@ -61,12 +62,13 @@ const scale = (name: string, reference: Size, large: Size): Run => ({
 })
 
 export const scales: ReadonlyArray<Run> = [
-  scale("scale/executions", small, { ...small, executionCount: 1_000_000, eventsPerExecution: 1 }),
-  scale("scale/events", small, { ...small, eventsPerExecution: 10_000 }),
+  scale("scale/executions", 4, small, { ...small, executionCount: 1_000_000, eventsPerExecution: 1 }),
+  scale("scale/events", 16, small, { ...small, eventsPerExecution: 10_000 }),
   scale(
     "scale/tenants",
+    2,
     { ...small, executionCount: 10_000 },
     { ...small, executionCount: 10_000, tenantCount: 10_000 }
   ),
-  scale("scale/queued", { ...small, settledCount: 1000 }, { ...small, settledCount: 1_000_000 })
+  scale("scale/queued", 4, { ...small, settledCount: 1000 }, { ...small, settledCount: 1_000_000 })
 ]

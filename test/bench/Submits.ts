@@ -25,6 +25,7 @@ const compareLoops = <R, RL>(
   live: Layer.Layer<R, unknown, RL>
 ) => ({
   names: [name],
+  diskGiB: 1,
   figures: Effect.gen(function* () {
     const { ours, reference } = yield* steps
     const rateOf = (step: (fiber: number) => Effect.Effect<unknown, unknown>) =>

@@ -108,4 +108,4 @@ const takeover = withServers((startWorker) =>
   })
 )
 
-export const takeovers: ReadonlyArray<Run> = [{ names: ["process/takeover"], figures: takeover }]
+export const takeovers: ReadonlyArray<Run> = [{ names: ["process/takeover"], diskGiB: 1, figures: takeover }]

@@ -1,34 +1,30 @@
 /**
  * `npm run bench -- [--only PATTERN] [--json] [--strict]`: every figure is a ratio against a hand-written reference, both
- * measured in this run, turn by turn.
+ * measured in this run, turn by turn. `--json` prints one array; `--strict` makes a target missed exit code 1.
  *
- * Without `DATABASE_URL` and `REDIS_URL` it starts servers of its own. `--json` prints one array; `--strict` makes a target
- * missed exit code 1.
+ * `npm run bench -- --plots [--only PATTERN]` measures and draws what `docs/performance.md` shows;
+ * `npm run bench -- --soak [MINUTES]` lets a worker and a producer go on at a steady rate, ten minutes by default.
+ *
+ * Without `DATABASE_URL` and `REDIS_URL` it starts servers of its own.
  */
-import { parseArgs } from "node:util"
 import { Effect, Logger } from "effect"
 import { backlogs } from "./Backlog.ts"
 import { feeds } from "./Feed.ts"
 import { folds } from "./Folds.ts"
 import { headlines } from "./Headline.ts"
 import { imports } from "./Imports.ts"
+import * as Machine from "./Machine.ts"
 import { type Figure, isMissed } from "./Measure.ts"
 import { memories } from "./Memory.ts"
+import * as Options from "./Options.ts"
+import { plots } from "./Plots.ts"
 import { replays } from "./Replays.ts"
 import { scales } from "./Scale.ts"
 import { Servers } from "./Servers.ts"
+import * as Soak from "./Soak.ts"
 import { submits } from "./Submits.ts"
+import * as Table from "./Table.ts"
 import { takeovers } from "./Takeover.ts"
-
-const { values: options } = parseArgs({
-  options: {
-    only: { type: "string", default: "" },
-    json: { type: "boolean", default: false },
-    strict: { type: "boolean", default: false }
-  }
-})
-
-const only = new RegExp(options.only)
 
 const runs = [
   ...folds,
@@ -41,40 +37,82 @@ const runs = [
   ...memories,
   ...scales,
   ...takeovers
-].filter(({ names }) => names.some((name) => only.test(name)))
+]
 
-const rounded = (value: number) => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3))
+const write = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
+const note = (text: string) => Effect.sync(() => process.stderr.write(`${text}\n`))
 
-const line = (cells: ReadonlyArray<string>) =>
-  cells.map((cell, place) => (place === 0 ? cell.padEnd(21) : cell.padStart(11))).join(" ")
-
-const row = (figure: Figure) =>
-  line([
-    figure.name,
-    figure.unit,
-    rounded(figure.ours),
-    rounded(figure.reference),
-    figure.ratio.toFixed(2),
-    `±${Math.round(figure.spread * 100)} %`,
-    figure.target === 0 ? "" : `≥ ${figure.target.toFixed(2)}`,
-    isMissed(figure) ? "missed" : ""
-  ])
-
-const print = (text: string) => Effect.sync(() => options.json || process.stdout.write(`${text}\n`))
-
-const program = Effect.gen(function* () {
-  yield* print(line(["figure", "unit", "ours", "reference", "ratio", "spread", "target", ""]))
+const measure = Effect.fnUntraced(function* ({ isJson, isStrict, only }: Options.Options) {
+  const chosen = yield* choose(runs, ({ names }) => names, only)
+  yield* prepare(chosen)
   const figures: Array<Figure> = []
-  for (const run of runs) {
+  if (!isJson) yield* write(Table.head)
+  for (const run of chosen) {
     const measured = (yield* Effect.scoped(run.figures)).filter(({ name }) => only.test(name))
-    for (const figure of measured) yield* print(row(figure))
+    if (!isJson) for (const figure of measured) yield* write(Table.row(figure))
     figures.push(...measured)
   }
-  if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
-  if (options.strict && figures.some(isMissed)) process.exitCode = 1
+  if (isJson) yield* write(JSON.stringify(figures))
+  if (isStrict && figures.some(isMissed)) process.exitCode = 1
 })
+
+const drawPlots = Effect.fnUntraced(function* ({ only }: Options.Options) {
+  const chosen = yield* choose(plots, ({ name }) => [name], only)
+  yield* prepare(chosen)
+  for (const plot of chosen) {
+    yield* Effect.scoped(plot.draw)
+    yield* write(`docs/performance/${plot.name}.svg`)
+  }
+})
+
+const choose = Effect.fnUntraced(function* <A>(
+  all: ReadonlyArray<A>,
+  namesOf: (each: A) => ReadonlyArray<string>,
+  only: RegExp
+) {
+  const chosen = all.filter((each) => namesOf(each).some((name) => only.test(name)))
+  if (chosen.length > 0) return chosen
+  const names = all.flatMap(namesOf).join(", ")
+  return yield* new Options.OptionsInvalid({ problem: `Nothing is named like ${String(only)}; there are ${names}` })
+})
+
+/** Says which machine it is, and stops before anything is seeded where it cannot do. */
+const prepare = Effect.fnUntraced(function* (chosen: ReadonlyArray<{ readonly diskGiB: number }>) {
+  const notes = yield* Machine.check(Math.max(...chosen.map(({ diskGiB }) => diskGiB)))
+  for (const text of [Machine.summary(), ...notes]) yield* note(text)
+})
+
+const program = Effect.gen(function* () {
+  const options = yield* Options.parse(process.argv.slice(2))
+  switch (options.mode._tag) {
+    case "Figures":
+      return yield* measure(options)
+    case "Plots":
+      return yield* drawPlots(options)
+    case "Soak":
+      yield* prepare([Soak])
+      return yield* Effect.scoped(Soak.run(options.mode.minutes))
+  }
+})
+
+const isForWhoRuns = (error: unknown) =>
+  error instanceof Options.OptionsInvalid ||
+  error instanceof Machine.DiskTooSmall ||
+  error instanceof Machine.ServerUnusable
 
 // What is logged, such as that events wait, is no part of the figures.
 const logging = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
-await Effect.runPromise(Effect.provide(program, [Servers.layer, logging]))
+await Effect.runPromise(
+  program.pipe(
+    Effect.provide([Servers.layer, logging]),
+    Effect.catchIf(isForWhoRuns, (error) =>
+      Effect.andThen(
+        note(error instanceof Error ? error.message : ""),
+        Effect.sync(() => {
+          process.exitCode = 2
+        })
+      )
+    )
+  )
+)
