@@ -31,7 +31,7 @@ export class ServerUnusable extends Schema.TaggedError<ServerUnusable>()("Server
 const bytesPerGiB = 1024 ** 3
 
 /** Fails unless a server of our own has room for what these figures seed. */
-const checkDisk = Effect.fnUntraced(function* (neededGiB: number) {
+export const checkDisk = Effect.fnUntraced(function* (neededGiB: number) {
   const folder = tmpdir()
   const { bavail, bsize } = yield* Effect.promise(() => statfs(folder))
   const freeGiB = (bavail * bsize) / bytesPerGiB
