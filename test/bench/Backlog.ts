@@ -80,15 +80,16 @@ const drainByHand = Effect.gen(function* () {
   const byHand = yield* ByHand.make(schema)
   const redis = yield* ByHand.connect(redisUrl)
   const prefix = prefixOf("by hand")
+  const key = `${schema} ${prefix}`
   const eventCount = executionCountByHand * eventsPerExecution
   yield* byHand.createTables
   yield* byHand.start(prefix, executionCountByHand)
   const entries = yield* byHand.enqueueMany(prefix, executionCountByHand, eventsPerExecution)
-  yield* ByHand.createGroup(redis, prefix)
-  yield* Effect.forEach(entries, ({ execution_id, id }) => ByHand.publish(redis, prefix, id, execution_id), {
+  yield* ByHand.createGroup(redis, key)
+  yield* Effect.forEach(entries, ({ execution_id, id }) => ByHand.publish(redis, key, id, execution_id), {
     concurrency: 100
   })
-  const worker = yield* startProcess(schema, "by hand", prefix)
+  const worker = yield* startProcess(schema, "by hand", key)
   const startedAt = performance.now()
   yield* go([worker])
   yield* until(Effect.map(byHand.countApplied(prefix), (count) => count === eventCount))

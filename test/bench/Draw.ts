@@ -37,6 +37,9 @@ const dashes = [
   [8, 2, 2, 2]
 ]
 
+/** More would hide the lines. */
+const maxMarks = 60
+
 const axisOf = ({ isLog = false, title, values }: Axis, isFromZero: boolean) => ({
   type: "quantitative" as const,
   title,
@@ -68,7 +71,7 @@ const specOf = (panels: ReadonlyArray<Panel>): TopLevelSpec => ({
       width: 340,
       height: 260,
       data: { values: points.map((point) => ({ ...point })) },
-      mark: { type: "line" as const, point: { size: 45 }, strokeWidth: 2 },
+      mark: { type: "line" as const, point: points.length > maxMarks ? false : { size: 45 }, strokeWidth: 2 },
       encoding: {
         x: { field: "x", ...axisOf(x, false) },
         y: { field: "y", ...axisOf(y, true) },

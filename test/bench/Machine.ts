@@ -85,7 +85,7 @@ const describeRedis = (url: string) =>
     return keyCount === 0
       ? []
       : [
-          `The Redis of REDIS_URL has ${keyCount} keys already: this run works beside them, under names that begin with refold_bench_ or hold it, and shares the server with them`
+          `The Redis of REDIS_URL has ${keyCount} keys already: this run works beside them, under names that hold refold_bench_, and shares the server with them`
         ]
   }).pipe(Effect.scoped)
 

@@ -1,5 +1,6 @@
 /** The servers of a run: those that `DATABASE_URL` and `REDIS_URL` name, or private ones, started when first asked for. */
 import { Context, Effect, Layer, Scope } from "effect"
+import { Redis } from "ioredis"
 import { sharedPostgres } from "../servers/Postgres.ts"
 import { sharedRedis } from "../servers/Redis.ts"
 
@@ -11,13 +12,39 @@ export class Servers extends Context.Service<
     Servers,
     Effect.gen(function* () {
       const scope = yield* Effect.scope
-      const urlOf = (start: () => Promise<{ readonly url: string; readonly stop: () => Promise<void> }>) =>
-        Effect.acquireRelease(Effect.promise(start), (server) => Effect.promise(() => server.stop())).pipe(
-          Effect.map(({ url }) => url),
-          Scope.provide(scope),
-          Effect.cached
+      const start = (server: () => Promise<{ readonly url: string; readonly stop: () => Promise<void> }>) =>
+        Effect.map(
+          Effect.acquireRelease(Effect.promise(server), ({ stop }) => Effect.promise(stop)),
+          ({ url }) => url
         )
-      return Servers.of({ databaseUrl: yield* urlOf(sharedPostgres), redisUrl: yield* urlOf(sharedRedis) })
+      const redisUrl = Effect.flatMap(start(sharedRedis), (url) =>
+        Effect.as(
+          Effect.acquireRelease(clean(url), () => clean(url)),
+          url
+        )
+      )
+      return Servers.of({
+        databaseUrl: yield* Effect.cached(Scope.provide(start(sharedPostgres), scope)),
+        redisUrl: yield* Effect.cached(Scope.provide(redisUrl, scope))
+      })
     })
   )
 }
+
+/** Removes what a run has written to a Redis, or one that was killed. Schemas of PostgreSQL are dropped by who made them. */
+const clean = (url: string) =>
+  Effect.promise(async () => {
+    const redis = new Redis(url)
+    for (let cursor: string | undefined = "0"; cursor !== undefined;) {
+      const [next, keys]: [string, ReadonlyArray<string>] = await redis.scan(
+        cursor,
+        "MATCH",
+        "*refold_bench_*",
+        "COUNT",
+        1000
+      )
+      if (keys.length > 0) await redis.unlink(...keys)
+      cursor = next === "0" ? undefined : next
+    }
+    redis.disconnect()
+  })
