@@ -119,7 +119,7 @@ export const decide = <State extends string, Data>(
   const targets = isOpen(workflow)
     ? [{ to: submission.to_state ?? currentState }]
     : workflow.transitions.get(currentState)?.get(eventName)
-  if (targets === undefined || targets.length === 0) return rejected("NotAccepted")
+  if (targets === undefined) return rejected("NotAccepted")
 
   return Result.flatMap(checkPayload(workflow, submission, options.maxPayloadBytes), (payload) => {
     const target = targets.find(

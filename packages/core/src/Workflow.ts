@@ -343,7 +343,6 @@ export type Finding =
  * targets behind one that always applies, and events that no state accepts. An open definition has no findings.
  */
 export const check = (workflow: Workflow): ReadonlyArray<Finding> => {
-  if (isOpen(workflow)) return []
   const reached = new Set<string>([workflow.initial.state])
   for (const state of reached) {
     if (workflow.finalStates.has(state)) continue
@@ -401,7 +400,12 @@ const compileTransitions = (states: StatesOption): Workflow["transitions"] =>
   new Map(
     Object.entries(states).map(([state, accepted]) => [
       state,
-      new Map(Object.entries(accepted).map(([eventName, targets]) => [eventName, compileTargets(targets)]))
+      // An event that leads nowhere is not accepted, and must not be listed as one that is.
+      new Map(
+        Object.entries(accepted)
+          .map(([eventName, targets]) => [eventName, compileTargets(targets)] as const)
+          .filter(([, targets]) => targets.length > 0)
+      )
     ])
   )
 
@@ -467,9 +471,8 @@ const isJsonKind = (ast: SchemaAST.AST): boolean => {
     case "TemplateLiteral":
     case "Enum":
     case "Undefined":
-      return true
     case "Literal":
-      return typeof ast.literal !== "bigint"
+      return true
     case "Objects":
       return (
         ast.propertySignatures.every((property) => isJsonKind(property.type)) &&
