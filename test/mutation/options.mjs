@@ -1,0 +1,21 @@
+/**
+ * Options of StrykerJS for one package: what is mutated, and the folder of the tests that must notice. Its own option
+ * for that, `testFiles`, would leave mutants in what a module does when it is loaded (schemas, tables) switched off.
+ */
+export const options = ({ name, mutate, tests }) => ({
+  mutate,
+  testRunner: "vitest",
+  vitest: { configFile: "test/mutation/vitest.config.ts", dir: tests },
+  coverageAnalysis: "perTest",
+  concurrency: 2,
+  // Only what changed since the last run is run again.
+  incremental: true,
+  incrementalFile: `.stryker/${name}.json`,
+  tempDirName: ".stryker/sandbox",
+  ignorePatterns: ["**", "!packages/**", "!test/**", "!package.json", "!tsconfig.base.json", "**/dist/**"],
+  // Nothing checks types here.
+  disableTypeChecks: false,
+  reporters: ["clear-text"],
+  clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
+  warnings: { slow: false }
+})

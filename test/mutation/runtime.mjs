@@ -1,0 +1,9 @@
+import { options } from "./options.mjs"
+
+const mutated = ["WorkList", "Sweeper", "WakeUps", "ExecutionCache", "SnapshotWriter", "ExternalSort"]
+
+export default options({
+  name: "runtime",
+  mutate: mutated.map((module) => `packages/runtime/src/${module}.ts`),
+  tests: "test/runtime"
+})
