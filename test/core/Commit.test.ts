@@ -30,6 +30,7 @@ describe("Commit.findTimeReversal", () => {
 
   it("finds the first event that is before the one it follows", () => {
     const error = Commit.findTimeReversal(imported(later, later, noon, noon), undefined)
+    assert.strictEqual(error?._tag, "TimeReversed")
     assert.strictEqual(
       error?.message,
       `Event 10 of execution "invoice-1" is of ${noon}, before the event it follows (${later}): import the events of an execution in the order of time`
@@ -45,6 +46,15 @@ describe("Commit.findTimeReversal", () => {
 describe("PositionConflict", () => {
   it("says what to do", () => {
     const conflict = new Commit.PositionConflict({ tenant: "acme", executionId: "invoice-1", expected: 7, actual: 8 })
+    assert.strictEqual(conflict._tag, "PositionConflict")
     assert.strictEqual(conflict.message, `Execution "invoice-1" is at position 8, not 7: load it and try again`)
+  })
+
+  it("says so where it was the queue that moved", () => {
+    const conflict = new Commit.PositionConflict({ tenant: "acme", executionId: "invoice-1", expected: 7, actual: 7 })
+    assert.strictEqual(
+      conflict.message,
+      `Execution "invoice-1" has settled the queued events already: load it and try again`
+    )
   })
 })

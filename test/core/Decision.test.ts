@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { Decision, type ExecutionState, Workflow } from "@refold/core"
-import { Invoice } from "./Invoice.ts"
+import { Invoice, eventAt } from "./Invoice.ts"
 
 const stateOf = <Data>(
   workflow: Workflow.Workflow<string, Data>,
@@ -126,6 +126,25 @@ describe("Decision.decide", () => {
     )
   })
 
+  it("rejects every event in a state that leads nowhere, or that the definition does not have", () => {
+    const Closing = Workflow.make({
+      name: "closing",
+      events: { Closed: Schema.Struct({}), Noted: Schema.Struct({}) },
+      data: Schema.Struct({}),
+      initial: { state: "Open", data: {} },
+      states: { Open: { Closed: "Stuck", Noted: [] }, Stuck: {} }
+    })
+    const decide = (currentState: string, eventName: string) =>
+      rejection(Decision.decide(Closing, stateOf(Closing, currentState, {}), { event_name: eventName, payload: {} }))
+    const nothing = (state: string) => `Execution "invoice-1" in state "${state}" does not accept Closed; it accepts`
+    assert.strictEqual(decide("Stuck", "Closed").message, `${nothing("Stuck")} no event`)
+    assert.strictEqual(decide("Removed", "Closed").message, `${nothing("Removed")} no event`)
+    assert.strictEqual(
+      decide("Open", "Noted").message,
+      `Execution "invoice-1" in state "Open" does not accept Noted; it accepts Closed`
+    )
+  })
+
   it("rejects another target than the event leads to", () => {
     const rejected = rejection(onDraft({ ...paid, to_state: "Audited" }, 1))
     assert.instanceOf(rejected, Decision.TransitionRejected)
@@ -189,7 +208,7 @@ describe("Decision.decide", () => {
     ]
   ])("refuses a name that cannot be stored: %s", (_field, submission, message) => {
     const rejected = rejection(onDraft(submission))
-    assert.instanceOf(rejected, Decision.InvalidInput)
+    assert.strictEqual(rejected._tag, "InvalidInput")
     assert.strictEqual(rejected.message, message)
   })
 })
@@ -267,6 +286,17 @@ describe("Decision.start", () => {
     assert.deepStrictEqual(Result.getOrThrow(startOf({})).events[0].payload, { cents: 0 })
   })
 
+  it("takes first data that is no object as it is", () => {
+    const Tally = Workflow.make({
+      name: "tally",
+      events: {},
+      data: Schema.Array(Schema.Int),
+      initial: { state: "Open", data: [1, 2] },
+      states: { Open: {} }
+    })
+    assert.deepStrictEqual(Result.getOrThrow(Decision.start(Tally, {})).events[0].payload, [1, 2])
+  })
+
   it("refuses keys that the schema does not name", () => {
     assert.match(rejection(startOf({ data: { note: "lost" } })).message, /at \/note is refused by its schema/)
   })
@@ -285,5 +315,72 @@ describe("Decision.start", () => {
       /bytes of JSON; at most 262144 are accepted$/
     )
     assert.instanceOf(rejection(startOf({ user_id: "" })), Decision.InvalidInput)
+  })
+})
+
+describe("Decision.checkSubmission", () => {
+  it("asks the schema where there is a definition, whatever state the execution is in", () => {
+    assert.isTrue(Result.isSuccess(Decision.checkSubmission(Invoice, paid)))
+    const refused = rejection(Decision.checkSubmission(Invoice, { event_name: "Paid", payload: { at: "noon" } }))
+    assert.match(refused.message, /^The payload of Paid at \/at is refused by its schema: /)
+    assert.strictEqual(
+      rejection(Decision.checkSubmission(Invoice, { event_name: "Unknown", payload: {} })).message,
+      `The payload of Unknown belongs to no event of workflow "invoice"`
+    )
+  })
+
+  it("without a definition asks only whether the submission can be stored", () => {
+    const check = (submission: Workflow.Submission, options = {}) =>
+      Decision.checkSubmission(undefined, submission, options)
+    assert.isTrue(Result.isSuccess(check({ event_name: "Unknown", payload: [1] })))
+    assert.isTrue(Result.isSuccess(check({ event_name: "Unknown" })))
+    assert.instanceOf(rejection(check({ event_name: "" })), Decision.InvalidInput)
+    assert.instanceOf(rejection(check({ event_name: "Unknown", payload: "\0" })), Decision.PayloadInvalid)
+    assert.instanceOf(
+      rejection(check({ event_name: "Unknown", payload: "long" }, { maxPayloadBytes: 5 })),
+      Decision.PayloadInvalid
+    )
+  })
+})
+
+describe("Decision.isSameRequest", () => {
+  const request: Workflow.Submission = {
+    event_name: "Added",
+    event_type: "manual",
+    to_state: "Draft",
+    user_id: "ann",
+    payload: { cents: 5, note: "a" }
+  }
+  const event = eventAt(2, { event_type: "manual", user_id: "ann", payload: { note: "a", cents: 5 } })
+  const { payload: _payload, ...withoutPayload } = event
+
+  it("is what the event holds, in any order of keys, wherever it came from", () => {
+    assert.isTrue(Decision.isSameRequest(event, request))
+    assert.isTrue(Decision.isSameRequest(event, { ...request, metadata: { correlation_id: "c" } }))
+  })
+
+  it("takes what the request leaves out as what it then stands for", () => {
+    const { payload: _payload, to_state: _state, ...brief } = request
+    assert.isTrue(Decision.isSameRequest(event, { ...brief, payload: { cents: 5, note: "a" } }))
+    assert.isTrue(Decision.isSameRequest(withoutPayload, brief))
+    const { event_type: _type, ...untyped } = request
+    assert.isTrue(Decision.isSameRequest({ ...event, event_type: "workflow" }, untyped))
+  })
+
+  it.each<[string, Partial<Workflow.Submission>]>([
+    ["event", { event_name: "Removed" }],
+    ["type", { event_type: "workflow" }],
+    ["target", { to_state: "Paid" }],
+    ["user", { user_id: "bob" }],
+    ["payload", { payload: { cents: 6, note: "a" } }],
+    ["payload, which none could store", { payload: "\0" }]
+  ])("is not a request with another %s", (_what, change) => {
+    assert.isFalse(Decision.isSameRequest(event, { ...request, ...change }))
+  })
+
+  it("is not a request that brings a payload where the event has none, or the other way round", () => {
+    assert.isFalse(Decision.isSameRequest(withoutPayload, request))
+    const { payload: _payload, ...brief } = request
+    assert.isFalse(Decision.isSameRequest(event, brief))
   })
 })

@@ -73,6 +73,8 @@ describe("FailurePolicy.next", () => {
   it("a policy is data, and one without an attempt is none", () => {
     const isPolicy = Schema.is(FailurePolicy.FailurePolicy)
     assert.isTrue(isPolicy(FailurePolicy.defaultPolicy))
+    assert.isTrue(isPolicy({ ...policy, afterLast: "skip" }))
+    assert.isFalse(isPolicy({ ...policy, afterLast: "later" }))
     assert.isFalse(isPolicy({ ...policy, maxAttempts: 0 }))
     assert.isFalse(isPolicy({ ...policy, maxAttempts: 1.5 }))
   })

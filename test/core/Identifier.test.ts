@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Result, Schema } from "effect"
 import fc from "fast-check"
 import { Identifier } from "@refold/core"
 import { anyText, identifier, storableText } from "../arbitraries/Identifier.ts"
@@ -24,10 +24,19 @@ describe("Identifier", () => {
       { numRuns: 1000 }
     ))
 
+  it("says by its schema what is wrong with a text that cannot be stored", () => {
+    const refused = Schema.decodeUnknownResult(Identifier.Identifier)("a\0")
+    assert.include(Result.getOrThrow(Result.flip(refused)).message, "text without NUL or half a surrogate pair")
+  })
+
   it("is ordered by UTF-8 bytes, as Postgres's collation C is", () => {
     const examples: Array<[string, string]> = [
       ["\u{ffff}", "🙂"],
       ["🙂", "\u{e000}"],
+      // Either end of the surrogates, which are not where their code points are.
+      ["\u{d7ff}", "\u{e000}"],
+      ["\u{10000}", "\u{ffff}"],
+      ["\u{10ffff}", "\u{d7ff}"],
       ["a", "ab"],
       ["é", "z"]
     ]

@@ -58,6 +58,15 @@ describe("Json.check", () => {
     assert.strictEqual(problemOf("🙂", 5), " is 6 bytes of JSON; at most 5 are accepted")
   })
 
+  it("counts bytes as Buffer does at either side of every border of UTF-8's lengths", () => {
+    for (const unit of [0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x10fbff, 0x10ffff]) {
+      const text = String.fromCodePoint(unit)
+      const size = Buffer.byteLength(JSON.stringify(text))
+      assert.isUndefined(problemOf(text, size), text)
+      assert.match(problemOf(text, size - 1) ?? "", new RegExp(`^ is ${size} bytes`), text)
+    }
+  })
+
   it("counts bytes as Buffer does", () =>
     fc.assert(
       fc.property(json, (value) => {

@@ -154,7 +154,10 @@ describe("Processing.step", () => {
       { ...added(1), workflow: "counter" }
     ])
     assert.deepStrictEqual(tags(done), ["Rejected", "Applied"])
-    assert.deepInclude(done.settlements[0], { error: "WorkflowMismatch" })
+    assert.deepInclude(done.settlements[0], {
+      error: "WorkflowMismatch",
+      reason: 'Execution "counter-1" runs workflow "counter", not "invoice"'
+    })
   })
 
   it.each([
@@ -223,6 +226,37 @@ describe("Processing.step", () => {
       { _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] }
     ])
     assert.strictEqual(done.events.length, 1)
+  })
+
+  it("shows evolve the event as it will be, at an instant that is never before the event it follows", () => {
+    const seen: Array<WorkflowEvent> = []
+    const Watched = Workflow.make({
+      name: "counter",
+      events: { Added: Schema.Struct({ by: Schema.Int }) },
+      data: Schema.Struct({ sum: Schema.Int }),
+      initial: { state: "Open", data: { sum: 0 } },
+      states: { Open: { Added: "Open" } },
+      evolve: {
+        Added: (data, _payload, event) => {
+          seen.push(event)
+          return data
+        }
+      }
+    })
+    const before = "2000-01-01T00:00:00.000Z"
+    for (const at of [claimedAt, before]) {
+      Processing.step(Watched, opened, [queuedOf(added(1), 1, "k"), queuedOf(added(2), 2)], { claimedAt: at })
+    }
+    assert.deepStrictEqual(
+      seen.map(({ created_at, event_id, position, recorded_at }) => [event_id, position, created_at, recorded_at]),
+      [
+        ["event-1", 2, claimedAt, claimedAt],
+        ["event-2", 3, claimedAt, claimedAt],
+        ["event-1", 2, opened.updatedAt, opened.updatedAt],
+        ["event-2", 3, opened.updatedAt, opened.updatedAt]
+      ]
+    )
+    assert.isFalse("idempotency_key" in (seen[0] ?? {}))
   })
 
   it("of any queue: settles a prefix, one event for each applied, and the log folds to what the settlements say", () => {

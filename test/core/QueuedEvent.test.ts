@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { QueuedEvent, type Workflow } from "@refold/core"
-import { Array, Result } from "effect"
+import { Array, Result, Schema } from "effect"
 import fc from "fast-check"
 
 const submission: Workflow.Submission = {
@@ -13,6 +13,48 @@ const submission: Workflow.Submission = {
 }
 
 const hash = QueuedEvent.contentsHash
+
+describe("QueuedEvent.QueuedSubmission", () => {
+  it("is data that is checked when read: an event by name, and nothing that cannot be stored", () => {
+    const isSubmission = Schema.is(QueuedEvent.QueuedSubmission)
+    assert.isTrue(isSubmission(submission))
+    assert.isTrue(isSubmission({ event_name: "Added" }))
+    assert.isFalse(isSubmission({}))
+    for (const field of ["event_name", "event_type", "to_state", "user_id", "workflow"]) {
+      assert.isFalse(isSubmission({ ...submission, [field]: "\0" }), field)
+    }
+    assert.isFalse(isSubmission({ ...submission, payload: 1n }))
+    assert.isFalse(isSubmission({ ...submission, metadata: { correlation_id: "\0" } }))
+  })
+})
+
+describe("QueuedEvent.Settlement", () => {
+  it.each<[QueuedEvent.Settlement]>([
+    [{ _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] }],
+    [{ _tag: "Rejected", error: "PayloadInvalid", reason: "no", currentState: "Open" }],
+    [{ _tag: "Skipped", cause: "boom" }],
+    [{ _tag: "Discarded", cause: "boom" }]
+  ])("is data that is checked when read: nothing of it may be missing: %j", (settlement) => {
+    const isSettlement = Schema.is(QueuedEvent.Settlement)
+    assert.isTrue(isSettlement(settlement))
+    for (const field of Object.keys(settlement)) {
+      assert.isFalse(isSettlement({ ...settlement, [field]: undefined }), field)
+    }
+  })
+})
+
+describe("QueuedEvent.QueueClosed", () => {
+  it("says whether there is no such execution, or where it ended", () => {
+    const ref = { tenant: "acme", executionId: "1" }
+    assert.strictEqual(
+      new QueuedEvent.QueueClosed(ref).message,
+      'There is no execution "1": check the id and the tenant'
+    )
+    const ended = new QueuedEvent.QueueClosed({ ...ref, finalState: "Paid" })
+    assert.strictEqual(ended.message, 'Execution "1" is complete, in state "Paid"; start another one')
+    assert.strictEqual(ended._tag, "QueueClosed")
+  })
+})
 
 describe("QueuedEvent.contentsHash", () => {
   it("is the same for the same request: in another order of keys, from elsewhere, with the default type left out", () => {
@@ -74,7 +116,10 @@ describe("QueuedEvent.withoutRepeats", () => {
     const refused = QueuedEvent.withoutRepeats([eventOf(0, { idempotencyKey: "a" }), other])
     assert(Result.isFailure(refused))
     assert.deepInclude(refused.failure, { _tag: "IdempotencyConflict", executionId: "1", idempotencyKey: "a" })
-    assert.include(refused.failure.message, '"a"')
+    assert.strictEqual(
+      refused.failure.message,
+      'The idempotency key "a" of execution "1" was used for another request: use a new key'
+    )
   })
 
   it("of any events: as if each were looked up among those before it", () => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result, Schema } from "effect"
 import fc from "fast-check"
-import { Replay, Snapshot, Workflow } from "@refold/core"
+import { ExecutionState, Replay, Snapshot, Workflow } from "@refold/core"
 import { definitionAndLog } from "../arbitraries/Log.ts"
 import { Invoice, addedLog, eventAt } from "./Invoice.ts"
 
@@ -51,14 +51,27 @@ describe("Snapshot.isDue", () => {
     assert.isFalse(Snapshot.isDue(either, at(5), at(6)))
     assert.isFalse(Snapshot.isDue({ _tag: "AnyOf", policies: [] }, at(0), at(1000, true)))
   })
+
+  it("is due by the first events of an execution, where they complete it or are enough", () => {
+    assert.isTrue(Snapshot.isDue({ _tag: "OnComplete" }, Snapshot.origin, at(1, true)))
+    assert.isTrue(Snapshot.isDue({ _tag: "Every", eventCount: 2 }, Snapshot.origin, at(2)))
+  })
 })
 
 describe("SnapshotPolicy and Retention", () => {
   it("are data that is checked when read", () => {
     const isPolicy = Schema.is(Snapshot.SnapshotPolicy)
-    assert.isTrue(isPolicy({ _tag: "AnyOf", policies: [Snapshot.defaultPolicy, { _tag: "OnComplete" }] }))
-    for (const eventCount of [0, -1, 1.5]) assert.isFalse(isPolicy({ _tag: "Every", eventCount }))
-    assert.isFalse(Schema.is(Snapshot.Retention)({ _tag: "KeepLast", count: 0 }))
+    const never: Snapshot.SnapshotPolicy = { _tag: "Never" }
+    assert.isTrue(isPolicy(never))
+    assert.isTrue(isPolicy({ _tag: "AnyOf", policies: [never, Snapshot.defaultPolicy, { _tag: "OnComplete" }] }))
+    for (const eventCount of [0, -1, 1.5]) {
+      assert.isFalse(isPolicy({ _tag: "Every", eventCount }))
+      assert.isFalse(isPolicy({ _tag: "AnyOf", policies: [{ _tag: "Every", eventCount }] }))
+    }
+    const isRetention = Schema.is(Snapshot.Retention)
+    assert.isTrue(isRetention({ _tag: "KeepAll" }))
+    assert.isTrue(isRetention(Snapshot.defaultRetention))
+    for (const count of [0, -1, 1.5]) assert.isFalse(isRetention({ _tag: "KeepLast", count }))
   })
 })
 
@@ -100,6 +113,9 @@ describe("Snapshot.take and restore", () => {
     assert.isTrue(paidState.isComplete)
     assert.isTrue(DateTime.isDateTime(paidState.data.paidAt))
     assert.isTrue(Schema.is(Snapshot.Snapshot)(snapshot))
+    for (const field of Object.keys(snapshot)) {
+      assert.isFalse(Schema.is(Snapshot.Snapshot)({ ...snapshot, [field]: undefined }), field)
+    }
   })
 
   it("are inverse for every state of every log", () =>
@@ -129,6 +145,13 @@ describe("Snapshot.take and restore", () => {
     ["state_hash", { state_hash: "" }]
   ])("refuse a snapshot whose %s was changed", (_field, change) => {
     assert.deepStrictEqual(Snapshot.restore(Invoice, { ...snapshot, ...change }), Result.fail("Damaged" as const))
+  })
+
+  it("refuse data that its schema cannot read, though it is what was stored", () => {
+    const data = { cents: "15" }
+    const { data: _data, isComplete: _isComplete, ...paused } = paidState
+    const stored = { ...snapshot, data, state_hash: ExecutionState.hash(paused, data) }
+    assert.deepStrictEqual(Snapshot.restore(Invoice, stored), Result.fail("Damaged" as const))
   })
 
   it("do not depend on the order of keys that a store gives back", () => {

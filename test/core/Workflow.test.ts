@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
-import { Upcast, Workflow } from "@refold/core"
+import { DateTime, Result, Schema } from "effect"
+import { type Json, Upcast, Workflow } from "@refold/core"
 import { oddNames } from "../arbitraries/Identifier.ts"
-import { Invoice } from "./Invoice.ts"
+import { Invoice, eventAt, startedEvent } from "./Invoice.ts"
 
 const Empty = Schema.Struct({})
 
@@ -131,6 +131,201 @@ describe("Workflow.fingerprint", () => {
     }
     const fingerprints = [fingerprint, ...Object.values(changed).map((workflow) => workflow.fingerprint)]
     assert.strictEqual(new Set(fingerprints).size, fingerprints.length)
+  })
+})
+
+describe("Workflow.fingerprint of what JSON cannot hold", () => {
+  const bounded = (least: bigint) =>
+    Workflow.make({
+      name: "bounded",
+      events: {},
+      data: Schema.Struct({ n: Schema.BigIntFromString.check(Schema.isGreaterThanOrEqualToBigInt(least)) }),
+      initial: { state: "Open", data: { n: 9n } },
+      states: { Open: {} }
+    }).fingerprint
+
+  it("tells bigints in a schema apart", () => {
+    assert.strictEqual(bounded(1n), bounded(1n))
+    assert.notStrictEqual(bounded(1n), bounded(2n))
+  })
+
+  it("of open definitions differs by their name", () => {
+    assert.strictEqual(Workflow.open("a").fingerprint, Workflow.open("a").fingerprint)
+    assert.notStrictEqual(Workflow.open("a").fingerprint, Workflow.open("b").fingerprint)
+  })
+})
+
+describe("Workflow.foldEvent", () => {
+  const data = { cents: 10 }
+  const reasonOf = (folded: unknown) => (folded instanceof Workflow.Unfoldable ? folded.reason : undefined)
+
+  it("takes the first data from the event that starts the execution, and decodes it", () => {
+    const payload = { cents: 7, paidAt: "2025-03-01T12:00:00.000Z" }
+    const folded = Invoice.foldEvent(data, { ...startedEvent, payload })
+    assert.deepStrictEqual(folded, { cents: 7, paidAt: DateTime.makeUnsafe(payload.paidAt) })
+  })
+
+  it("keeps the definition's data where the start brings none", () => {
+    const { payload: _payload, ...started } = startedEvent
+    assert.strictEqual(Invoice.foldEvent(data, started), data)
+  })
+
+  it("leaves the data as it was by an event without a handler, even one named like what every object inherits", () => {
+    for (const name of oddNames) {
+      const event = eventAt(2, { event_name: name, payload: {}, schema_version: 1 })
+      assert.deepStrictEqual(named({ event: name }).foldEvent({}, event), {})
+      assert.strictEqual(Invoice.foldEvent(data, event), data)
+    }
+  })
+
+  it("reads an older payload as the current one, and checks what it became", () => {
+    assert.deepStrictEqual(Invoice.foldEvent(data, eventAt(2, { payload: { euros: 2 }, schema_version: 1 })), {
+      cents: 210
+    })
+    assert.match(
+      reasonOf(Invoice.foldEvent(data, eventAt(2, { payload: { euros: 0.001 }, schema_version: 1 }))) ?? "",
+      /^its payload\/cents is refused by its schema: /
+    )
+  })
+
+  it("gives the reason why an event cannot be folded: no version reads its payload, or the schema refuses it", () => {
+    assert.strictEqual(
+      reasonOf(Invoice.foldEvent(data, eventAt(2, { schema_version: 3 }))),
+      "its payload has schema version 3, but this definition knows versions up to 2"
+    )
+    const paid = eventAt(2, { event_name: "Paid", payload: { at: "noon" }, schema_version: 1 })
+    assert.match(reasonOf(Invoice.foldEvent(data, paid)) ?? "", /^its payload\/at is refused by its schema: /)
+    const started = { ...startedEvent, payload: { cents: "7" } }
+    assert.match(reasonOf(Invoice.foldEvent(data, started)) ?? "", /^its payload\/cents is refused by its schema: /)
+  })
+})
+
+describe("Workflow.plainHandlers", () => {
+  const isPlain = (payload: Upcast.PayloadSchema) =>
+    Workflow.make({
+      name: "sample",
+      events: { Done: payload },
+      data: Empty,
+      initial: { state: "Open", data: {} },
+      states: { Open: {} },
+      evolve: { Done: (data) => data }
+    }).plainHandlers.has("Done")
+
+  it("names the events that have a handler and a payload stored as this wants it, with its version", () => {
+    const versions = [...Invoice.plainHandlers].map(([name, { schemaVersion }]) => [name, schemaVersion])
+    assert.deepStrictEqual(versions, [["Added", 2]])
+  })
+
+  it.each<[string, Upcast.PayloadSchema]>([
+    ["text", Schema.String],
+    ["a number", Schema.Int],
+    ["a truth value", Schema.Boolean],
+    ["null", Schema.Null],
+    ["nothing", Schema.Undefined],
+    ["a literal", Schema.Literal("a")],
+    ["a template", Schema.TemplateLiteral(["a-", Schema.String])],
+    ["an enumeration", Schema.Enum({ A: "a" })],
+    ["an object", Schema.Struct({ a: Schema.optionalKey(Schema.String) })],
+    ["a record", Schema.Record(Schema.String, Schema.Int)],
+    ["an array", Schema.Array(Schema.Struct({ a: Schema.String }))],
+    ["a tuple", Schema.Tuple([Schema.String, Schema.Int])],
+    ["a union", Schema.Union([Schema.String, Schema.Struct({ a: Schema.Int })])]
+  ])("trust %s of JSON's own kinds", (_what, payload) => {
+    assert.isTrue(isPlain(payload))
+  })
+
+  const opaque = Schema.Json
+  it.each<[string, Upcast.PayloadSchema]>([
+    ["by itself", opaque],
+    ["in an object", Schema.Struct({ a: Schema.String, b: opaque })],
+    ["in a record", Schema.Record(Schema.String, opaque)],
+    ["in an array", Schema.Array(opaque)],
+    ["in a tuple", Schema.Tuple([Schema.String, opaque])],
+    ["in a union", Schema.Union([Schema.String, opaque])],
+    ["behind a transformation", Schema.Struct({ at: Schema.DateTimeUtcFromString })]
+  ])("do not trust a kind that has code of its own: %s", (_where, payload) => {
+    assert.isFalse(isPlain(payload))
+  })
+})
+
+describe("Workflow.decodePayload", () => {
+  it("says where in a payload the schema refuses it, as a JSON pointer", () => {
+    const deep = Workflow.make({
+      name: "deep",
+      events: { Done: Schema.Struct({ rows: Schema.Array(Schema.Struct({ "unit price": Schema.Int })) }) },
+      data: Empty,
+      initial: { state: "Open", data: {} },
+      states: { Open: { Done: "Open" } }
+    })
+    const decoded = deep.decodePayload("Done", { rows: [{ "unit price": 1 }, { "unit price": "x" }] })
+    assert.deepStrictEqual(Result.getOrThrow(Result.flip(decoded)), {
+      path: "/rows/1/unit price",
+      problem: "is refused by its schema: Expected number"
+    })
+  })
+})
+
+describe("Workflow.schemaVersion", () => {
+  it("is that of the newest payload, and 1 for an event that the definition does not have", () => {
+    assert.deepStrictEqual(["Added", "Paid", "Unknown"].map(Invoice.schemaVersion), [2, 1, 1])
+    assert.strictEqual(Workflow.open("log").schemaVersion("Unknown"), 1)
+  })
+})
+
+describe("Workflow.submission", () => {
+  it("names the workflow that it is made for", () => {
+    assert.deepStrictEqual(Workflow.submission(Invoice, { event_name: "Cancelled", payload: {}, user_id: "ann" }), {
+      event_name: "Cancelled",
+      payload: {},
+      user_id: "ann",
+      workflow: "invoice"
+    })
+  })
+})
+
+describe("Workflow.open", () => {
+  const log = Workflow.open("log")
+  const noted = (payload: Json.Json) => eventAt(2, { event_name: "Noted", payload, schema_version: 1 })
+
+  it("starts with no data, accepts no event by name and ends nowhere", () => {
+    assert.deepStrictEqual(log.initial, { state: "started", data: {} })
+    assert.deepStrictEqual([log.ref, log.events], [{ name: "log", version: 0 }, {}])
+    assert.deepStrictEqual([log.transitions.size, log.finalStates.size, log.plainHandlers.size], [0, 0, 0])
+  })
+
+  it("merges into data of its own, never into what it was given", () => {
+    const given = Object.freeze({ a: 1, b: 2 })
+    const stored = Result.getOrThrow(log.decodeData(given))
+    for (const own of [log.ownData(given), stored]) {
+      assert.deepStrictEqual(own, given)
+      assert.deepStrictEqual(log.foldEvent(own, noted({ b: 3 })), { a: 1, b: 3 })
+    }
+    assert.deepStrictEqual(given, { a: 1, b: 2 })
+  })
+
+  it("leaves the data as it was by a payload that is no object, which only another writer can have stored", () => {
+    for (const payload of [[1], "text", null]) assert.deepStrictEqual(log.foldEvent({ a: 1 }, noted(payload)), { a: 1 })
+  })
+
+  it("keeps a key __proto__ of a payload as a key like any other", () => {
+    const folded = log.foldEvent({}, noted(JSON.parse(`{"__proto__":1}`)))
+    assert.deepStrictEqual(Object.getOwnPropertyDescriptor(folded, "__proto__"), {
+      value: 1,
+      writable: true,
+      enumerable: true,
+      configurable: true
+    })
+  })
+
+  it("reads and writes objects as data, and says of anything else what it must be", () => {
+    assert.deepStrictEqual(log.encodeData({ a: [1] }), Result.succeed({ a: [1] }))
+    for (const read of [log.decodeData, log.checkData]) {
+      assert.deepStrictEqual(read({ a: [1] }), Result.succeed({ a: [1] }))
+      assert.deepStrictEqual(
+        read([1]),
+        Result.fail({ path: "", problem: "must be an object, since an open workflow merges it into its data" })
+      )
+    }
   })
 })
 
