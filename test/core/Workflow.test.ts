@@ -267,7 +267,10 @@ describe("Workflow.decodePayload", () => {
 
 describe("Workflow.schemaVersion", () => {
   it("is that of the newest payload, and 1 for an event that the definition does not have", () => {
-    assert.deepStrictEqual(["Added", "Paid", "Unknown"].map(Invoice.schemaVersion), [2, 1, 1])
+    assert.deepStrictEqual(
+      ["Added", "Paid", "Unknown"].map((name) => Invoice.schemaVersion(name)),
+      [2, 1, 1]
+    )
     assert.strictEqual(Workflow.open("log").schemaVersion("Unknown"), 1)
   })
 })
@@ -319,13 +322,11 @@ describe("Workflow.open", () => {
 
   it("reads and writes objects as data, and says of anything else what it must be", () => {
     assert.deepStrictEqual(log.encodeData({ a: [1] }), Result.succeed({ a: [1] }))
-    for (const read of [log.decodeData, log.checkData]) {
-      assert.deepStrictEqual(read({ a: [1] }), Result.succeed({ a: [1] }))
-      assert.deepStrictEqual(
-        read([1]),
-        Result.fail({ path: "", problem: "must be an object, since an open workflow merges it into its data" })
-      )
-    }
+    const refused = { path: "", problem: "must be an object, since an open workflow merges it into its data" }
+    assert.deepStrictEqual(log.decodeData({ a: [1] }), Result.succeed({ a: [1] }))
+    assert.deepStrictEqual(log.checkData({ a: [1] }), Result.succeed({ a: [1] }))
+    assert.deepStrictEqual(log.decodeData([1]), Result.fail(refused))
+    assert.deepStrictEqual(log.checkData([1]), Result.fail(refused))
   })
 })
 
