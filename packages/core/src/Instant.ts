@@ -41,12 +41,10 @@ const accepted =
 export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
   const match = accepted.exec(text)
   if (match === null) return Result.fail(new InvalidInstant({ text }))
-  const [, year = "", month = "", day = "", hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] =
-    match
+  const [, year = "", month = "", day = "", hour = "00", minute = "00", second = "00", fraction = "", zone = ""] = match
   const local = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(0, 3).padEnd(3, "0")}Z`
   if (!isCanonical(local)) return Result.fail(new InvalidInstant({ text }))
   const offset = offsetMinutes(zone)
-  if (offset === undefined) return Result.fail(new InvalidInstant({ text }))
   if (offset === 0) return Result.succeed(local)
   const millis = Date.parse(local) - offset * 60_000
   return isExpressible(millis) ? Result.succeed(fromEpochMillis(millis)) : Result.fail(new InvalidInstant({ text }))
@@ -62,10 +60,10 @@ const isCanonical = (text: string): boolean => {
   return isExpressible(millis) && fromEpochMillis(millis) === text
 }
 
-const offsetMinutes = (zone: string): number | undefined => {
-  if (zone === "Z") return 0
+/** 0 for UTC, named or not; NaN for what no place on earth has. */
+const offsetMinutes = (zone: string): number => {
   const hours = Number(zone.slice(1, 3))
   const minutes = Number(zone.slice(3).replace(":", ""))
-  if (hours > 14 || minutes > 59) return undefined
+  if (hours > 14 || minutes > 59) return Number.NaN
   return (zone.startsWith("-") ? -1 : 1) * (hours * 60 + minutes)
 }

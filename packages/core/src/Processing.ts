@@ -91,10 +91,10 @@ const settle = <State extends string, Data>(
   }
   const decided = Decision.decide(workflow, state, submission, options)
   if (Result.isFailure(decided)) return rejected(decided.failure._tag, decided.failure.message)
-  const events = decided.success.events.map((event, place): NewEvent => ({
+  const events = decided.success.events.map((event): NewEvent => ({
     ...event,
     event_id: queued.eventId,
-    ...(queued.idempotencyKey === undefined || place > 0 ? {} : { idempotency_key: queued.idempotencyKey })
+    ...(queued.idempotencyKey === undefined ? {} : { idempotency_key: queued.idempotencyKey })
   }))
   return Result.map(foldProvisionally(workflow, state, events, options.claimedAt), (after) => ({
     settlement: {

@@ -132,26 +132,21 @@ export const withoutRepeats = (
   },
   IdempotencyConflict
 > => {
+  const keyOf = (event: NewQueuedEvent) =>
+    event.idempotencyKey === undefined ? undefined : `${executionKey(event)}\0${event.idempotencyKey}`
   const [head, ...tail] = events
   const firsts: Array.NonEmptyArray<NewQueuedEvent> = [head]
   const placeOf: Array.NonEmptyArray<number> = [0]
-  const seen = new Map<string, number>()
-  const keyOf = (event: NewQueuedEvent) =>
-    event.idempotencyKey === undefined ? undefined : `${executionKey(event)}\0${event.idempotencyKey}`
-  const remember = (event: NewQueuedEvent, place: number) => {
-    const key = keyOf(event)
-    if (key !== undefined) seen.set(key, place)
-  }
-  remember(head, 0)
+  const seen = new Map([[keyOf(head), { event: head, place: 0 }]])
   for (const event of tail) {
-    const known = seen.get(keyOf(event) ?? "")
-    const first = known === undefined ? undefined : firsts[known]
-    if (known === undefined || first === undefined) {
-      remember(event, firsts.length)
+    const key = keyOf(event)
+    const first = key === undefined ? undefined : seen.get(key)
+    if (first === undefined) {
+      seen.set(key, { event, place: firsts.length })
       placeOf.push(firsts.length)
       firsts.push(event)
-    } else if (contentsHash(first.submission) === contentsHash(event.submission)) {
-      placeOf.push(known)
+    } else if (contentsHash(first.event.submission) === contentsHash(event.submission)) {
+      placeOf.push(first.place)
     } else {
       const { executionId, idempotencyKey = "" } = event
       return Result.fail(new IdempotencyConflict({ executionId, idempotencyKey }))
