@@ -106,6 +106,12 @@ describe("Lease.share", () => {
     assert.deepStrictEqual(Lease.share({ ...among, workers: ["a", "b", "c"], workerId: "a" }), [0, 3, 4])
   })
 
+  it("is in the order of the partitions, whichever it had before", () => {
+    const leases = [5, 7].map((partition) => ({ partition, owner: "a" }))
+    const held = Lease.share({ workerId: "a", workers: ["a"], leases, partitionCount: 9 })
+    assert.deepStrictEqual(held, [0, 1, 2, 3, 4, 5, 6, 7, 8])
+  })
+
   it("never gives a partition two owners, and is fair after any two rounds of renewals", () =>
     fc.assert(
       fc.property(partitionCount, steps, round, round, (count, before, first, second) => {

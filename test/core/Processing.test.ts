@@ -1,6 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type ExecutionState, Processing, type QueuedEvent, Replay, Workflow, type WorkflowEvent } from "@refold/core"
-import { Result, Schema } from "effect"
+import {
+  type Commit,
+  type ExecutionState,
+  Processing,
+  type QueuedEvent,
+  Replay,
+  Workflow,
+  type WorkflowEvent
+} from "@refold/core"
+import { type DateTime, Result, Schema } from "effect"
 import fc from "fast-check"
 
 const Counter = Workflow.make({
@@ -97,6 +105,17 @@ const stamped = (events: Processing.Step["events"]): ReadonlyArray<WorkflowEvent
     offset: place + 1
   }))
 
+describe("Processing.foldProvisionally", () => {
+  it("numbers the events on from the state, and gives the state again where there are none", () => {
+    const [first] = step([added(2)]).events
+    assert(first !== undefined)
+    const folded = (events: ReadonlyArray<Commit.NewEvent>) =>
+      Result.getOrThrow(Processing.foldProvisionally(Counter, opened, events, claimedAt))
+    assert.deepInclude(folded([first, first, first]), { position: 4, data: { sum: 6 }, updatedAt: claimedAt })
+    assert.strictEqual(folded([]), opened)
+  })
+})
+
 describe("Processing.step", () => {
   it("decides each event on the state that those before it lead to, and says where it will be", () => {
     const done = step([added(2), added(-2), added(5)])
@@ -191,6 +210,25 @@ describe("Processing.step", () => {
     assert.isTrue("failure" in done)
   })
 
+  it("stops as well at an event that its own evolve cannot read, and says why", () => {
+    // A check that answers otherwise the second time: the first is the decision, the second the fold.
+    let checkCount = 0
+    const isFirst = Schema.makeFilter((_at: DateTime.Utc) => (checkCount += 1) === 1, { expected: "the first look" })
+    const Fickle = Workflow.make({
+      name: "counter",
+      events: { Seen: Schema.Struct({ at: Schema.DateTimeUtcFromString.check(isFirst) }) },
+      data: Schema.Struct({ sum: Schema.Int }),
+      initial: { state: "Open", data: { sum: 0 } },
+      states: { Open: { Seen: "Open" } },
+      evolve: { Seen: (data) => data }
+    })
+    const seen = { event_name: "Seen", payload: { at: claimedAt } }
+    const done = Processing.step(Fickle, opened, [queuedOf(seen, 1), queuedOf(seen, 2)], { claimedAt })
+    assert.deepStrictEqual([done.settlements, done.events, done.isComplete], [[], [], false])
+    assert(done.failure instanceof Replay.CorruptHistory)
+    assert.match(done.failure.message, /breaks at position 2: its payload\/at is refused by its schema: /)
+  })
+
   it("says of a bound that it was passed, as of any other payload", () => {
     const done = step([added(1)], { maxPayloadBytes: 3 })
     assert.deepInclude(done.settlements[0], { _tag: "Rejected", error: "PayloadInvalid" })
@@ -202,6 +240,7 @@ describe("Processing.step", () => {
       done.events.map((event) => event.idempotency_key),
       ["k", undefined]
     )
+    assert.isFalse("idempotency_key" in (done.events[1] ?? {}))
   })
 
   it("gives an event whose key is in the log the result that this led to, or refuses it", () => {
