@@ -188,6 +188,10 @@ describe("Workflow.foldEvent", () => {
     )
   })
 
+  it("trusts what stands in the log in the shape that the handler wants: it was checked on its way in", () => {
+    assert.deepStrictEqual(Invoice.foldEvent(data, eventAt(2, { payload: { cents: 0.5 } })), { cents: 10.5 })
+  })
+
   it("gives the reason why an event cannot be folded: no version reads its payload, or the schema refuses it", () => {
     assert.strictEqual(
       reasonOf(Invoice.foldEvent(data, eventAt(2, { schema_version: 3 }))),
