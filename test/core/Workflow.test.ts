@@ -135,18 +135,18 @@ describe("Workflow.fingerprint", () => {
 })
 
 describe("Workflow.fingerprint of what JSON cannot hold", () => {
-  const bounded = (least: bigint) =>
+  const allowing = (n: bigint) =>
     Workflow.make({
-      name: "bounded",
+      name: "allowing",
       events: {},
-      data: Schema.Struct({ n: Schema.BigIntFromString.check(Schema.isGreaterThanOrEqualToBigInt(least)) }),
+      data: Schema.Struct({ n: Schema.BigIntFromString.pipe(Schema.decodeTo(Schema.Literals([9n, n]))) }),
       initial: { state: "Open", data: { n: 9n } },
       states: { Open: {} }
     }).fingerprint
 
   it("tells bigints in a schema apart", () => {
-    assert.strictEqual(bounded(1n), bounded(1n))
-    assert.notStrictEqual(bounded(1n), bounded(2n))
+    assert.strictEqual(allowing(1n), allowing(1n))
+    assert.notStrictEqual(allowing(1n), allowing(2n))
   })
 
   it("of open definitions differs by their name", () => {
