@@ -5,9 +5,8 @@ import * as NodeStdio from "@effect/platform-node/NodeStdio"
 import { MemoryEventStream } from "@refold/adapters/memory"
 import { WorkflowEventModel } from "@refold/core"
 import { EventLogImport, TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing } from "@refold/runtime"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer, Schedule, Stdio, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import * as Output from "../../packages/runtime/src/cli/Output.ts"
 import { layerOn } from "./Database.ts"
 import { executionIdOf, tenantOf } from "./Seed.ts"
 import { syntheticRows } from "./SyntheticLog.ts"
@@ -26,9 +25,15 @@ const replaying = WorkflowEventSourcing.use((sourcing) =>
   sourcing.replayEvents(executionIdOf(0), tenant, { useSnapshots: false })
 )
 
-const exporting = Effect.flatMap(WorkflowEventModel, (events) =>
-  Output.printJsonLines(events.readTenant({ tenant }))
-).pipe(Effect.provide(NodeStdio.layer))
+/** As `refold export --jsonl` does. */
+const exporting = Effect.gen(function* () {
+  const events = yield* WorkflowEventModel
+  const stdio = yield* Stdio.Stdio
+  yield* events.readTenant({ tenant }).pipe(
+    Stream.mapArray((batch) => [`${batch.map((event) => JSON.stringify(event)).join("\n")}\n`] as const),
+    Stream.run(stdio.stdout({ endOnDone: false }))
+  )
+}).pipe(Effect.provide(NodeStdio.layer))
 
 /** The feeds of all partitions, one after another. */
 const feeding = Effect.gen(function* () {

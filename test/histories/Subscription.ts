@@ -1,6 +1,6 @@
 /** A definition with a past: two versions of it, an event whose payload changed twice, data that is not plain JSON. */
 import { Upcast, Workflow } from "@refold/core"
-import { Schema } from "effect"
+import { Schema, Struct } from "effect"
 
 const inEuros = Schema.is(Schema.Struct({ euros: Schema.Finite }))
 const inCents = Schema.is(Schema.Struct({ cents: Schema.Int }))
@@ -36,7 +36,7 @@ export const Subscription = Workflow.make({
   evolve: {
     Paid: (data, { price }) => ({ ...data, paidCents: data.paidCents + price.cents }),
     Paused: (data, { until }) => ({ ...data, pausedUntil: until }),
-    Resumed: ({ pausedUntil: _, ...data }) => data
+    Resumed: (data) => Struct.omit(data, ["pausedUntil"])
   }
 })
 
