@@ -413,7 +413,9 @@ export class Invariants {
       const key = executionKey(delivery)
       const isAtWork = [...process.attempts.values()].includes(key)
       const isMet = isAtWork || !isOver(process.ended.get(key) ?? never) || !isOver(process.lost)
-      if (!process.read.has(id)) process.read.set(id, { key, at, isMet })
+      // Of wake-ups that come again before their turn, the one that came last stands for all.
+      const isAgain = process.read.has(id)
+      process.read.set(id, { key, at: process.read.get(id)?.at ?? at, isMet: isMet || isAgain })
     }
   }
 

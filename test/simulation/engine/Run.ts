@@ -90,7 +90,10 @@ const perform = Effect.fnUntraced(function* (world: World, processes: Processes,
       return client && processNow(client, refAt(step.at), step.which)
     case "redrive":
     case "discard":
-      return giveBack(world, processes, step.kind, refAt(step.at))
+      for (const ref of [...places.slice(step.at), ...places.slice(0, step.at)]) {
+        if (giveBack(world, processes, step.kind, ref)) return
+      }
+      return
     case "wait":
       return yield* Effect.sleep(Duration.millis(step.millis))
     case "fault":
@@ -117,16 +120,16 @@ const perform = Effect.fnUntraced(function* (world: World, processes: Processes,
   }
 })
 
-/** What an operator does with the first event of the execution that is dead or was skipped. */
+/** What an operator does with the first event of the execution that is dead or was skipped; whether there is one. */
 const giveBack = (
   { invariants, portsOfProcesses, runAtStore }: World,
   processes: Processes,
   how: "redrive" | "discard",
   ref: ExecutionRef
-) => {
+): boolean => {
   const { entries } = invariants.seen(ref)
   const dead = entries.find(({ standing: { _tag } }) => _tag === "Dead" || _tag === "Skipped")
-  if (dead === undefined) return
+  if (dead === undefined) return false
   const { processingId } = dead
   runAtStore(portsOfProcesses.queue[how]({ ...ref, processingId }))
   invariants.givenBack(
@@ -134,6 +137,7 @@ const giveBack = (
     processingId
   )
   invariants.check(ref)
+  return true
 }
 
 const disturb = Effect.fnUntraced(function* ({ ports }: World, how: "lose" | "double" | "turn round") {

@@ -43,6 +43,18 @@ export const calls = [
 ] as const
 export type Call = (typeof calls)[number]
 
+const callsOfClients: ReadonlySet<Call> = new Set(["enqueue", "findHeaders", "publish"])
+const callsOfWorkers: ReadonlySet<Call> = new Set([
+  "findReady",
+  "leave",
+  "lag",
+  "renew",
+  "release",
+  "openReader",
+  "readWakeUps",
+  "acknowledge"
+])
+
 /** What goes wrong with one call. */
 export type Fault =
   /** It fails, and did nothing. */
@@ -230,7 +242,7 @@ const drawMishap = (chance: Chance): Step => {
   const worker = chance.pick(workers)
   const process = chance.happens(0.7) ? worker : chance.pick(clients)
   return chance.weighted<() => Step>(
-    [14, () => drawFault(chance, process)],
+    [14, () => drawFault(chance, worker)],
     [
       2,
       () => ({ kind: "outage", process, of: chance.pick(["store", "stream"]), millis: chance.pick([300, 1500, 5000]) })
@@ -252,7 +264,7 @@ const drawMishap = (chance: Chance): Step => {
   )()
 }
 
-const drawFault = (chance: Chance, process: ProcessName): Step => {
+const drawFault = (chance: Chance, worker: WorkerName): Step => {
   const call = chance.weighted<Call>(
     [6, "commit"],
     [3, "claim"],
@@ -264,6 +276,8 @@ const drawFault = (chance: Chance, process: ProcessName): Step => {
     [2, "renew"],
     [10, chance.pick(calls)]
   )
+  const isOfClients = callsOfClients.has(call) || (!callsOfWorkers.has(call) && chance.happens(0.3))
+  const process = isOfClients ? chance.pick(clients) : worker
   const millis = chance.pick([5, 200, 1500, 4000])
   const isWakeUps = call === "publish" || call === "readWakeUps"
   const fault = chance.weighted<Fault>(
@@ -316,7 +330,7 @@ export const print = (step: Placed): string => {
       return `${step.client} processes queued event ${step.which + 1} of ${at(step.at)}`
     case "redrive":
     case "discard":
-      return `an operator ${step.kind}s what is dead in ${at(step.at)}`
+      return `an operator ${step.kind}s the first event that is dead, from ${at(step.at)} on`
     case "wait":
       return `${step.millis} ms pass`
     case "fault": {
