@@ -105,11 +105,8 @@ export interface Watched {
   readonly isWorker: boolean
   /** Attempts begun and not yet ended, by processing id; the execution's key, and whether a commit may have ended it. */
   readonly attempts: Map<string, string>
-  /**
-   * Wake-ups read and not yet acknowledged, by partition and delivery id. One that meets a turn of its execution, or a loss
-   * of partitions, is acknowledged with that, and is not looked at here.
-   */
-  readonly read: Map<string, { readonly key: string; readonly at: Moment; readonly isMet: boolean }>
+  /** Wake-ups read and not yet acknowledged, by partition and delivery id; those read at a loss of partitions are let go. */
+  readonly read: Map<string, { readonly key: string; readonly at: Moment; readonly isLetGo: boolean }>
   /** By execution, when it last had the answer that ends a turn. */
   readonly ended: Map<string, Moment>
   /** When it last lost a partition. */
@@ -407,15 +404,10 @@ export class Invariants {
 
   received(process: Watched, deliveries: ReadonlyArray<Delivery>): void {
     const at = this.#moment()
-    const isOver = ({ millis }: Moment) => at.millis - millis >= this.#afterwardsMillis
+    const isLetGo = at.millis - process.lost.millis < this.#afterwardsMillis
     for (const delivery of deliveries) {
       const id = idOf(delivery)
-      const key = executionKey(delivery)
-      const isAtWork = [...process.attempts.values()].includes(key)
-      const isMet = isAtWork || !isOver(process.ended.get(key) ?? never) || !isOver(process.lost)
-      // Of wake-ups that come again before their turn, the one that came last stands for all.
-      const isAgain = process.read.has(id)
-      process.read.set(id, { key, at: process.read.get(id)?.at ?? at, isMet: isMet || isAgain })
+      if (!process.read.has(id)) process.read.set(id, { key: executionKey(delivery), at, isLetGo })
     }
   }
 
@@ -424,9 +416,7 @@ export class Invariants {
       const key = executionKey(delivery)
       const read = process.read.get(idOf(delivery))
       process.read.delete(idOf(delivery))
-      if (read === undefined || read.isMet || process.lost.count > read.at.count) continue
-      // A later one of the same execution stands for it.
-      if ([...process.read.values()].some((other) => other.key === key && other.at.count >= read.at.count)) continue
+      if (read === undefined || read.isLetGo || process.lost.count > read.at.count) continue
       if ((process.ended.get(key) ?? never).count < read.at.count) {
         this.violate("Acknowledged after the commit", `${process.name} has not had a turn of ${nameOf(delivery)} since`)
       }
