@@ -284,13 +284,16 @@ export const layer = (options: SchemaOptions) =>
         sql`, settled as (
             update ${queue} q
                set standing = s.standing, outcome = s.outcome::json, settled_at = stamp.now, is_left = false
-              from unnest(
-                     ${texts(settlements.map((settlement) => settlement._tag))},
-                     ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
-                   ) with ordinality as s (standing, outcome, place),
-                   stamp, moved
+              from (
+                select ${after}::int + place::int as queue_position, standing, outcome
+                  from unnest(
+                    ${texts(settlements.map((settlement) => settlement._tag))},
+                    ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
+                  ) with ordinality as s (standing, outcome, place)
+                 limit ${settlements.length}
+              ) s, stamp, moved
              where q.tenant = ${tenant} and q.execution_id = ${executionId}
-               and q.queue_position = ${after}::int + s.place
+               and q.queue_position = s.queue_position
           )`
 
       /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */

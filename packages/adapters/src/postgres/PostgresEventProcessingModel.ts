@@ -108,6 +108,10 @@ export const layer = (options: SchemaOptions) =>
       const isProcessing = (tenant: string, processingId: string) =>
         sql`tenant || ' ' || processing_id = ${`${tenant} ${processingId}`} and processing_id = ${processingId}`
 
+      /** By the index of processing ids: the primary key would be read from the first of the execution's entries to the last. */
+      const isEntry = ({ executionId, processingId, tenant }: EntryKey) =>
+        sql`${isProcessing(tenant, processingId)} and tenant || '' = ${tenant} and execution_id || '' = ${executionId}`
+
       /** In the order of the keys, so that their own index is taken, whose first columns others have as well. */
       const isKey = (key: string) =>
         sql.literal(`idempotency_key >= ${key} and idempotency_key <= ${key} order by idempotency_key`)
@@ -459,8 +463,11 @@ export const layer = (options: SchemaOptions) =>
         find: ({ executionId, tenant, ...by }) =>
           changed(
             "Finding a queued event",
-            sql<QueueRow>`select ${columns("q")} from ${queue} q where tenant = ${tenant} and execution_id = ${executionId}
-              and ${"processingId" in by ? isProcessing(tenant, by.processingId) : sql`idempotency_key = ${by.idempotencyKey}`}`
+            sql<QueueRow>`select ${columns("q")} from ${queue} q where ${
+              "processingId" in by
+                ? isEntry({ tenant, executionId, processingId: by.processingId })
+                : sql`tenant = ${tenant} and execution_id = ${executionId} and idempotency_key = ${by.idempotencyKey}`
+            }`
           ),
         list: ({ batchSize = defaultBatchSize, executionId, standings, tenant }) =>
           pages({
