@@ -1,7 +1,7 @@
 /** Queueing and processing, one command after another. On a server, where a command takes half the time that it takes embedded. */
 import { PostgresStore } from "@refold/adapters/postgres"
 import { WorkflowEventProcessingModel } from "@refold/core"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Schedule } from "effect"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -37,9 +37,11 @@ const enqueueLines = (text: string | Uint8Array) => run(["enqueue", "--jsonl", "
 
 /** Works until nothing waits, is then asked to end, and does. */
 const work = async () => {
-  let isAsked = false
+  let end: (() => void) | undefined
   const outcome = await run(["worker", "--id", "one"], (child, stderr) => {
-    if (!isAsked && stderr.includes("No event waits any more")) isAsked = child.kill("SIGTERM")
+    if (end !== undefined || !stderr.includes("has started")) return
+    end = () => void child.kill("SIGTERM")
+    void inStore(isEmpty).then(end)
   })
   expect(outcome.code).toBe(0)
   expect(outcome.stderr).toMatch(
@@ -47,6 +49,23 @@ const work = async () => {
   )
   expect(outcome.stdout).toBe("")
 }
+
+/** Asks until nothing waits any more. */
+const isEmpty = Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
+  Effect.repeat(queue.lag, {
+    until: (lags) => lags.every(({ waitingCount }) => waitingCount === 0),
+    schedule: Schedule.spaced("20 millis")
+  })
+)
+
+/** On the database, beside the commands. */
+const inStore = <A, E>(effect: Effect.Effect<A, E, WorkflowEventProcessingModel>) =>
+  Effect.runPromise(
+    Effect.provide(
+      effect,
+      PostgresStore.layer.pipe(Layer.provide(PostgresStore.layerClient({ url: Redacted.make(url) })))
+    )
+  )
 
 const stateOf = async (executionId: string) => {
   const { stdout } = await run(["replay", executionId, "--tenant", "acme", "--json"])
@@ -125,16 +144,14 @@ describe("refold dead-letters, on a server", () => {
   const killFirst = async (executionId: string) => {
     await start(executionId)
     await enqueueLines(`${line(executionId, "first")}\n${line(executionId, "second", { to_state: "done" })}\n`)
-    return Effect.runPromise(
+    return inStore(
       Effect.gen(function* () {
         const queue = yield* WorkflowEventProcessingModel
         const [claim] = yield* queue.claim({ executions: [{ tenant: "acme", executionId }], limit: 1 })
         const [event] = yield* Effect.orDie(Effect.fromNullishOr(claim?.events))
         yield* queue.fail({ event, cause: "Error: the dog ate it", next: { _tag: "Block" } })
         return event.processingId
-      }).pipe(
-        Effect.provide(PostgresStore.layer.pipe(Layer.provide(PostgresStore.layerClient({ url: Redacted.make(url) }))))
-      )
+      })
     )
   }
 

@@ -209,8 +209,10 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
     return invariants.violate("Something wakes what is queued", `${describeWaiting()}, when all is mended`)
   }
 
-  // When each has its partition, and reads it: the read that is under way names those that it had before.
+  // When each has its partition, and reads it: the read that is under way names those that it had before, and one that
+  // hangs must end first.
   const isShared = () => {
+    if (sumOf(({ lateCount }) => lateCount) > 0) return false
     const owners = new Set(runAtStore(ports.leases.list).map(({ owner }) => owner))
     return workers.every((name) => owners.has(processes.alive(name)?.workerId ?? ""))
   }
