@@ -209,14 +209,15 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
     return invariants.violate("Something wakes what is queued", `${describeWaiting()}, when all is mended`)
   }
 
-  // When each has its partition, and reads it: the read that is under way names those that it had before, and one that
-  // hangs must end first.
+  // When each has its partition, and reads it: the read that is under way names those that it had before.
   const isShared = () => {
-    if (sumOf(({ lateCount }) => lateCount) > 0) return false
     const owners = new Set(runAtStore(ports.leases.list).map(({ owner }) => owner))
     return workers.every((name) => owners.has(processes.alive(name)?.workerId ?? ""))
   }
   yield* waitUntil(isShared, patienceMillis, 250)
+  yield* Effect.sleep("1100 millis")
+  // It may be one that hangs after that.
+  yield* waitUntil(() => sumOf(({ lateCount }) => lateCount) === 0, patienceMillis, 250)
   yield* Effect.sleep(Duration.millis(1100 + chance.below(1000)))
   tell("> one more event for each")
   const client = processes.alive("c1")
