@@ -368,6 +368,16 @@ describe("Histories.record, redacted", () => {
     }).pipe(Effect.scoped, on(Claim))
   )
 
+  it.effect("names its files anew each time: no guess at an id can be tried on a name", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      yield* tell("claim-1", steps)
+      const exported = yield* Effect.replicateEffect(recordAll({ isRedacted: true }), 2)
+      const names = yield* Effect.forEach(exported, ({ directory }) => fs.readDirectory(directory))
+      assert.lengthOf(new Set(names.flat()), 2)
+    }).pipe(Effect.scoped, on(Claim))
+  )
+
   it.effect("ends a history before the event that no longer folds, and leaves out what it has no definition of", () =>
     Effect.gen(function* () {
       const Coded = Workflow.make({
