@@ -24,7 +24,7 @@ interface Axis {
   readonly title: string
   /** Logarithmic, for what is measured at 1, 10, 100. */
   readonly isLog?: boolean
-  /** Where there are marks; chosen by Vega when absent. */
+  /** Where there are marks, from the first to the last of which the axis goes; chosen by Vega when absent. */
   readonly values?: ReadonlyArray<number>
 }
 
@@ -40,11 +40,14 @@ const dashes = [
 /** More would hide the lines. */
 const maxMarks = 60
 
-const axisOf = ({ isLog = false, title, values }: Axis, isFromZero: boolean) => ({
+const axisOf = ({ isLog = false, title, values = [] }: Axis, isFromZero: boolean) => ({
   type: "quantitative" as const,
   title,
-  scale: isLog ? { type: "log" as const, nice: false } : { zero: isFromZero },
-  axis: { ...(values === undefined ? {} : { values: [...values] }), format: ",~r", tickCount: 6 }
+  scale: {
+    ...(isLog ? { type: "log" as const, nice: false } : { zero: isFromZero }),
+    ...(values.length === 0 ? {} : { domain: [Math.min(...values), Math.max(...values)] })
+  },
+  axis: { ...(values.length === 0 ? {} : { values: [...values] }), format: ",", tickCount: 6 }
 })
 
 const specOf = (panels: ReadonlyArray<Panel>): TopLevelSpec => ({
@@ -64,6 +67,8 @@ const specOf = (panels: ReadonlyArray<Panel>): TopLevelSpec => ({
     title: { fontSize: 14, anchor: "start", fontWeight: "bold" }
   },
   resolve: { scale: { x: "independent", y: "independent", color: "independent", strokeDash: "independent" } },
+  spacing: 70,
+  bounds: "flush",
   hconcat: panels.map(({ points, title, x, y }) => {
     const series = [...new Set(points.map((point) => point.series))]
     return {
