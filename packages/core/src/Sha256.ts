@@ -55,8 +55,11 @@ const compress = (hash: Uint32Array, w: Uint32Array, view: DataView, block: numb
 const at = (words: Uint32Array, place: number): number => words[place] ?? 0
 const rotate = (word: number, count: number): number => (word >>> count) | (word << (32 - count))
 
-/** The first 32 bits of the fractional part of a root, computed so that no table can hold a typing mistake. */
-const fractionBits = (root: number): number => Math.floor((root - Math.floor(root)) * 0x1_0000_0000)
+/**
+ * The first 32 bits of the fractional part of a root, above them its whole part, which an array of 32-bit words drops.
+ * Computed, so that no table can hold a typing mistake.
+ */
+const fractionBits = (root: number): number => Math.floor(root * 0x1_0000_0000)
 
 const primes = (count: number): ReadonlyArray<number> => {
   const found: Array<number> = []
