@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Result, Schema } from "effect"
+import { DateTime, Predicate, Result, Schema } from "effect"
 import { type Json, Upcast, Workflow } from "@refold/core"
 import { oddNames } from "../arbitraries/Identifier.ts"
 import { Invoice, eventAt, startedEvent } from "./Invoice.ts"
@@ -54,6 +54,8 @@ describe("Workflow.make", () => {
   ])("throws InvalidDefinition for %s", (_what, make, message) => {
     assert.throws(make, Workflow.InvalidDefinition)
     assert.throws(make, message)
+    const thrown = Result.try(make)
+    assert.isTrue(Result.isFailure(thrown) && Predicate.isTagged(thrown.failure, "InvalidDefinition"))
   })
 
   it("throws InvalidDefinition for first data that its schema refuses", () => {
@@ -190,6 +192,9 @@ describe("Workflow.foldEvent", () => {
 
   it("trusts what stands in the log in the shape that the handler wants: it was checked on its way in", () => {
     assert.deepStrictEqual(Invoice.foldEvent(data, eventAt(2, { payload: { cents: 0.5 } })), { cents: 10.5 })
+    assert.deepStrictEqual(Workflow.make(base).foldEvent(data, { ...startedEvent, payload: { cents: 0.5 } }), {
+      cents: 0.5
+    })
   })
 
   it("gives the reason why an event cannot be folded: no version reads its payload, or the schema refuses it", () => {
