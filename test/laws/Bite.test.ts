@@ -213,6 +213,28 @@ describe("Purity finds", () => {
     assert.doesNotThrow(() => checkWorkflow(sound, holding))
   })
 
+  it("the clock, and leaves it as it was, also after a handler that throws", () => {
+    const sources = (): ReadonlyArray<unknown> => [
+      Date,
+      Reflect.get(Date, "now"),
+      Reflect.get(Math, "random"),
+      Reflect.get(performance, "now"),
+      Reflect.get(crypto, "randomUUID"),
+      Reflect.get(crypto, "getRandomValues")
+    ]
+    const before = sources()
+    broken(() =>
+      checkWorkflow(
+        counter(() => {
+          throw new RangeError(`at ${Date.now()}`)
+        }),
+        settings
+      )
+    )
+
+    assert.isTrue(sources().every((source, place) => source === before[place]))
+  })
+
   it("what a handler, or a guard, throws, with the history it throws on", () => {
     const inHandler = broken(() =>
       checkWorkflow(
