@@ -246,7 +246,7 @@ describe("refold, embedded", () => {
     const history = await refold(directory, ["history", "O-1", "--tenant", "acme", "--jsonl"])
     const last = JSON.parse(history.stdout.trim().split("\n").at(-1) ?? "")
     expect(last).toMatchObject({ event_id: JSON.parse(first.stdout).eventId, user_id: "ann" })
-  })
+  }, 180_000)
 
   it("exports what it can import again", async () => {
     const exported = await refold(directory, ["export", "--tenant", "library"])
