@@ -1,5 +1,6 @@
 export * as Commit from "./Commit.ts"
 export * as Decision from "./Decision.ts"
+export { deepFreeze } from "./DeepFreeze.ts"
 export { type ExecutionRef, executionKey } from "./ExecutionRef.ts"
 export * as ExecutionState from "./ExecutionState.ts"
 export * as FailurePolicy from "./FailurePolicy.ts"

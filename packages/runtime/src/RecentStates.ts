@@ -1,5 +1,5 @@
 /** States of the executions used last, so that the next event of one needs no replay. */
-import type { ExecutionRef, ExecutionState } from "@refold/core"
+import { type ExecutionRef, type ExecutionState, deepFreeze } from "@refold/core"
 import { Context, Layer } from "effect"
 import { ExecutionCache } from "./ExecutionCache.ts"
 
@@ -27,19 +27,10 @@ export class RecentStates extends Context.Service<
       return RecentStates.of({
         get: (ref) => states.get(ref),
         set: (state) => {
-          freeze(state.data)
+          deepFreeze(state.data)
           states.set(state, state)
         },
         delete: (ref) => states.delete(ref)
       })
     })
-}
-
-/** Arrays and plain objects, down to what is frozen already: of data that shares most of its parts, few are looked at. */
-const freeze = (value: unknown): void => {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value)) return
-  Object.freeze(value)
-  for (const part of Object.values(value)) freeze(part)
 }

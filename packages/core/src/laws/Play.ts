@@ -10,7 +10,7 @@ import * as Upcast from "../Upcast.ts"
 import type { Submission, Workflow } from "../Workflow.ts"
 import type { WorkflowEvent } from "../WorkflowEvent.ts"
 import { CannotGenerate } from "./CannotGenerate.ts"
-import { deepFreeze } from "./DeepFreeze.ts"
+import { deepFreeze } from "../DeepFreeze.ts"
 import type { Drawn } from "./Draw.ts"
 import type { Payload } from "./PayloadArbitrary.ts"
 
