@@ -41,13 +41,10 @@ export class CorruptHistory extends Schema.TaggedError<CorruptHistory>()("Corrup
 export const fold = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined,
-  events: Iterable<WorkflowEvent>,
+  events: ReadonlyArray<WorkflowEvent>,
   bounds: Bounds = {}
-): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => {
-  const folding = begin(workflow, from)
-  const broken = advance(workflow, folding, events, bounds)
-  return broken === undefined ? Result.succeed(finish(workflow, folding)) : Result.fail(broken)
-}
+): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> =>
+  advance(workflow, from, ownData(workflow, from), events, bounds)
 
 /** The same fold over a stream, in constant memory: it holds one state, never the events. */
 export const foldStream = <State extends string, Data, E, R>(
@@ -57,13 +54,20 @@ export const foldStream = <State extends string, Data, E, R>(
   bounds: Bounds = {}
 ): Effect.Effect<ExecutionState<Data> | undefined, CorruptHistory | E, R> =>
   Effect.suspend(() => {
-    const folding = begin(workflow, from)
+    let state = from
+    let owned = ownData(workflow, from)
     return events.pipe(
       Stream.runForEachArray((batch) => {
-        const broken = advance(workflow, folding, batch, bounds)
-        return broken === undefined ? Effect.void : Effect.fail(broken)
+        const advanced = advance(workflow, state, owned, batch, bounds)
+        if (Result.isFailure(advanced)) return Effect.fail(advanced.failure)
+        // Without an event to fold it is `from` still, whose data is its caller's.
+        if (advanced.success !== undefined && advanced.success !== state) {
+          state = advanced.success
+          owned = state.data
+        }
+        return Effect.void
       }),
-      Effect.map(() => finish(workflow, folding))
+      Effect.map(() => state)
     )
   })
 
@@ -74,55 +78,40 @@ export const evolve = <State extends string, Data>(
   event: WorkflowEvent
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => fold(workflow, state, [event])
 
-/** A fold under way: its data is its own to change until the state is handed out. */
-interface Folding<Data> {
-  readonly from: ExecutionState<Data> | undefined
-  tenant: string
-  executionId: string
-  startedAt: Instant
-  data: Data
-  position: number
-  /** The event at `position`, where this fold has come to it. */
-  last: WorkflowEvent | undefined
-}
-
-const begin = <State extends string, Data>(
+/** The data to begin with, which a fold may change until it hands its state out. */
+const ownData = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined
-): Folding<Data> => ({
-  from,
-  tenant: from === undefined ? "" : from.tenant,
-  executionId: from === undefined ? "" : from.executionId,
-  startedAt: from === undefined ? "" : from.startedAt,
-  data: workflow.ownData(from === undefined ? workflow.initial.data : from.data),
-  position: from === undefined ? 0 : from.position,
-  last: undefined
-})
+): Data => workflow.ownData(from === undefined ? workflow.initial.data : from.data)
 
-/** Folds more events in. Works on local copies: this loop is what a replay costs. */
+/** Folds more events in. This loop is what a replay costs: it looks nothing up twice, and makes one state at its end. */
 const advance = <State extends string, Data>(
   workflow: Workflow<State, Data>,
-  folding: Folding<Data>,
-  events: Iterable<WorkflowEvent>,
+  from: ExecutionState<Data> | undefined,
+  owned: Data,
+  events: ReadonlyArray<WorkflowEvent>,
   { to, until }: Bounds
-): CorruptHistory | undefined => {
+): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => {
+  const first = events[0]
+  if (first === undefined) return Result.succeed(from)
+  const tenant = from === undefined ? first.tenant : from.tenant
+  const executionId = from === undefined ? first.execution_id : from.executionId
   const { plainHandlers } = workflow
   const isBounded = to !== undefined || until !== undefined
-  let { data, executionId, last, position, tenant } = folding
+  let data = owned
+  let position = from === undefined ? 0 : from.position
+  let last: WorkflowEvent | undefined
   // Events of one name often come in runs: the handler is looked up once for each. None is for the first event of all.
   let eventName = startedEventName
   let plain: PlainHandler<Data> | undefined
   for (const event of events) {
-    if (position === 0) {
-      tenant = event.tenant
-      executionId = event.execution_id
-      folding.startedAt = event.created_at
-    } else if (event.tenant !== tenant || event.execution_id !== executionId) {
+    if (event.tenant !== tenant || event.execution_id !== executionId) {
       return broken(event, "it is an event of another execution")
     }
-    if (event.position <= position) continue
-    if (isBounded && isBeyond(event, to, until)) continue
-    if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
+    if (event.position !== position + 1 || isBounded) {
+      if (event.position <= position || isBeyond(event, to, until)) continue
+      if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
+    }
     if (event.event_name !== eventName) {
       eventName = event.event_name
       plain = plainHandlers.get(eventName)
@@ -137,34 +126,24 @@ const advance = <State extends string, Data>(
     position = event.position
     last = event
   }
-  folding.tenant = tenant
-  folding.executionId = executionId
-  folding.data = data
-  folding.position = position
-  folding.last = last
-  return undefined
+  if (last === undefined) return Result.succeed(from)
+  return Result.succeed({
+    tenant,
+    executionId,
+    workflow: workflow.ref,
+    currentState: last.to_state,
+    data,
+    position,
+    isComplete: workflow.finalStates.has(last.to_state),
+    startedAt: from === undefined ? first.created_at : from.startedAt,
+    updatedAt: last.created_at
+  })
 }
 
 const isBeyond = (event: WorkflowEvent, to: number | undefined, until: Instant | undefined): boolean =>
   (to !== undefined && event.position > to) || (until !== undefined && event.created_at > until)
 
-const finish = <State extends string, Data>(
-  workflow: Workflow<State, Data>,
-  { data, executionId, from, last, position, startedAt, tenant }: Folding<Data>
-): ExecutionState<Data> | undefined =>
-  last === undefined
-    ? from
-    : {
-        tenant,
-        executionId,
-        workflow: workflow.ref,
-        currentState: last.to_state,
-        data,
-        position,
-        isComplete: workflow.finalStates.has(last.to_state),
-        startedAt,
-        updatedAt: last.created_at
-      }
-
-const broken = (event: WorkflowEvent, reason: string): CorruptHistory =>
-  new CorruptHistory({ tenant: event.tenant, executionId: event.execution_id, position: event.position, reason })
+const broken = (event: WorkflowEvent, reason: string) =>
+  Result.fail(
+    new CorruptHistory({ tenant: event.tenant, executionId: event.execution_id, position: event.position, reason })
+  )
