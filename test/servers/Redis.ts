@@ -7,9 +7,10 @@
  * a folder of ours (nothing is installed, no service starts, no root is needed); or else a container, where Docker runs.
  */
 import { spawnSync } from "node:child_process"
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import { unpackPackage } from "./DebianPackages.ts"
 import { type Server, freePort, startServer, stopServer } from "./ServerProcess.ts"
 
 /** Settings of `redis.conf` for one run, such as `{ maxmemory: "3mb" }`. */
@@ -119,44 +120,11 @@ const onPath = (): Launcher | undefined => {
   return program === undefined ? undefined : launch(program)
 }
 
-/**
- * Asks apt for the packages that are missing here, in lists and caches of our own, and unpacks them. One of several
- * processes does it, under the lock, and the others find its result; what failed halfway leaves no result.
- */
-const unpack = `
-set -e
-test -d "$1/root" && exit 0
-echo "Refold's tests unpack the distribution's Redis into $1; nothing is installed." >&2
-mkdir -p lists/partial archives/partial
-apt() {
-  apt-get -qq -o Debug::NoLocking=true -o APT::Sandbox::User= -o Dir::State::lists="$1/lists" \\
-    -o Dir::Cache::archives="$1/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$2" $3 >&2
-}
-apt "$1" update
-apt "$1" install "-y --download-only --no-install-recommends redis-server" ||
-  apt "$1" install "-y --download-only --no-install-recommends valkey-server"
-rm -rf root.new
-mkdir root.new
-for package in archives/*.deb; do dpkg -x "$package" root.new; done
-mv root.new root
-rm -rf lists archives
-`
-
 const unpacked = (): Launcher | undefined => {
-  if (!existsSync("/usr/bin/apt-get") || !existsSync("/usr/bin/dpkg")) return undefined
-  // Within the checkout: what lies there is ours, unlike what somebody may have laid ready in a shared folder.
-  const folder = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "refold-redis")
-  mkdirSync(folder, { recursive: true })
-  const { status } = spawnSync("flock", [join(folder, "lock"), "sh", "-c", unpack, "unpack", folder], {
-    cwd: folder,
-    stdio: ["ignore", "ignore", "inherit"]
-  })
-  const program = names.map((name) => join(folder, "root", "usr", "bin", name)).find(isExecutable)
-  if (status !== 0 || program === undefined) return undefined
-  const { stdout } = spawnSync("dpkg-architecture", ["-qDEB_HOST_MULTIARCH"], { encoding: "utf8" })
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64"
-  const libraries = join(folder, "root", "usr", "lib", stdout?.trim() || `${machine}-linux-gnu`)
-  return launch(program, { ...process.env, LD_LIBRARY_PATH: libraries })
+  const found = unpackPackage("Redis", names)
+  const program = names.map((name) => join(found?.root ?? "", "usr", "bin", name)).find(isExecutable)
+  if (found === undefined || program === undefined) return undefined
+  return launch(program, { ...process.env, LD_LIBRARY_PATH: found.libraryPath })
 }
 
 const container = (): Launcher | undefined => {
