@@ -82,6 +82,16 @@ const toEntry = Effect.fnUntraced(function* (row: QueueRow) {
   return row.settled_at === null ? entry : { ...entry, settledAt: instantText(row.settled_at) }
 })
 
+/** As a statement writes them: of a parameter the server would not know that an index of some standings has them all. */
+const standingTexts: Readonly<Record<QueuedEvent.Standing["_tag"], string>> = {
+  Waiting: "'Waiting'",
+  Applied: "'Applied'",
+  Rejected: "'Rejected'",
+  Dead: "'Dead'",
+  Skipped: "'Skipped'",
+  Discarded: "'Discarded'"
+}
+
 const defaultBatchSize = 1000
 
 /** Events of a call that goes together with others; a larger one gains nothing by it. */
@@ -476,7 +486,7 @@ export const layer = (options: SchemaOptions) =>
             page: (last) => sql<QueueRow>`
               select ${columns("q")} from ${queue} q
                where (tenant, execution_id, queue_position) > (${last.tenant}, ${last.executionId}, ${last.queuePosition})
-                 and standing = any (${texts(standings)})
+                 and standing in (${sql.literal(standings.map((each) => standingTexts[each]).join(", "))})
                  ${tenant === undefined ? sql`` : sql`and tenant = ${tenant}`}
                  ${executionId === undefined ? sql`` : sql`and execution_id = ${executionId}`}
                order by tenant, execution_id, queue_position limit ${batchSize}`,

@@ -31,7 +31,24 @@ export const layerWith = (options: SchemaOptions) =>
 export const layer = layerWith({})
 
 /**
+ * Our statements take arrays, of which a plan made anew would know the lengths: that costs more than it gains. None runs for
+ * long enough to be worth compiling, though a plan for arrays of any length looks like it. And each look-up has its index:
+ * a plan that was made while a table was small would read all of it ever after.
+ */
+const startupParameters = {
+  plan_cache_mode: "force_generic_plan",
+  jit: "off",
+  enable_seqscan: "off",
+  enable_bitmapscan: "off"
+}
+
+/**
  * A client of a server: a pool of at most 10 connections by default.
+ *
+ * **Gotchas**
+ *
+ * Its sessions keep their plans and prefer indexes, as suits the statements of the store. Reports that read whole tables
+ * are better off with a client of their own.
  *
  * **Errors**
  *
@@ -42,9 +59,7 @@ export const layerClient = (options: { readonly url: Redacted.Redacted; readonly
     Effect.mapError(
       PgClient.make({
         applicationName: "refold",
-        // Our statements take arrays, of which a plan made anew would know the lengths: that costs more than it gains. And
-        // none runs for long enough to be worth compiling, though a plan for arrays of any length looks like it.
-        startupParameters: { plan_cache_mode: "force_generic_plan", jit: "off" },
+        startupParameters,
         ...options
       }),
       toStoreError("Connecting to the database")
