@@ -226,17 +226,30 @@ const asking = (tenant: string, given: Array<Given>) =>
     }
   })
 
-/** The feeds as a follower has read them, over all runs. */
-const feeds: ReadonlyArray<Array<WorkflowEvent>> = Array.makeBy(partitionCount, () => [])
+/** A partition's feed as a follower has read it, from where it stood when the run began. */
+interface Followed {
+  readonly partition: number
+  readonly begin: number
+  readonly events: Array<WorkflowEvent>
+}
 
-const follow = Effect.gen(function* () {
+/** Whatever an earlier run has broken, this one is not to blame for. */
+const startFollowing = Effect.forEach(
+  Array.range(0, partitionCount - 1),
+  Effect.fnUntraced(function* (partition) {
+    const model = yield* WorkflowEventModel
+    const last = (yield* model.readFeed({ partition, after: 0, limit: 1_000_000 })).at(-1)
+    return { partition, begin: last?.offset ?? 0, events: [] } satisfies Followed
+  })
+)
+
+const follow = Effect.fnUntraced(function* (feeds: ReadonlyArray<Followed>) {
   const model = yield* WorkflowEventModel
-  for (const [partition, feed] of feeds.entries()) {
-    const read = yield* model.readFeed({ partition, after: feed.length, limit: 1000 })
-    feed.push(...read)
+  for (const { begin, events, partition } of feeds) {
+    events.push(...(yield* model.readFeed({ partition, after: begin + events.length, limit: 1000 })))
     assert.deepStrictEqual(
-      feed.slice(-read.length - 1).map((event) => event.offset),
-      feed.slice(-read.length - 1).map((_, place, all) => feed.length - all.length + place + 1)
+      events.map((event) => event.offset),
+      events.map((_, place) => begin + place + 1)
     )
   }
 })
@@ -246,7 +259,7 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
   const model = yield* WorkflowEventModel
   const queue = yield* WorkflowEventProcessingModel
   const tenant = uniqueName("interleaved")
-  yield* follow
+  const feeds = yield* startFollowing
   const firsts = Array.map(executionIds, (executionId) => commitOf({ tenant, executionId }, 0, ["first"]))
   assert(Array.isReadonlyArrayNonEmpty(firsts))
   const begun = (yield* model.commit(firsts)).flatMap((result) => Result.getOrThrow(result).events)
@@ -263,7 +276,7 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
     yield* settled(actors)
     switch (turn._tag) {
       case "Follow":
-        yield* follow
+        yield* follow(feeds)
         break
       case "Kill":
         yield* sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity
@@ -288,13 +301,13 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
     assert.isBelow(round, 1000)
     yield* settled(actors)
     for (const writer of writers) yield* tell(writer, undefined)
-    yield* follow
+    yield* follow(feeds)
   }
   yield* settled(actors)
-  yield* follow
+  yield* follow(feeds)
 
-  for (const [partition, feed] of feeds.entries()) {
-    assert.deepStrictEqual(yield* model.readFeed({ partition, after: 0, limit: 1_000_000 }), feed)
+  for (const { begin, events, partition } of feeds) {
+    assert.deepStrictEqual(yield* model.readFeed({ partition, after: begin, limit: 1_000_000 }), events)
   }
   for (const { answer, question } of given) {
     assert.deepStrictEqual(yield* answerTo(tenant, question), answer, JSON.stringify(question))
