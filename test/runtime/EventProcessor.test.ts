@@ -357,6 +357,21 @@ describe("EventProcessor", () => {
       }).pipe(Effect.provide(fragile()))
     )
 
+    it.effect("that win at every round: what was queued meanwhile is told of once it goes on", () =>
+      Effect.gen(function* () {
+        yield* start("a")
+        yield* enqueue("a", added(1))
+        const rival = yield* overtaken(11, added(100))
+        const turns = yield* Effect.gen(function* () {
+          yield* Effect.orDie(turn("a"))
+          yield* enqueue("a", added(2))
+          return yield* Effect.orDie(turn("a"))
+        }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(rival))
+        assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Waiting"])
+        assert.deepStrictEqual(turns, [{ ...place("a"), turn: { _tag: "Settled", hasMore: true } }])
+      }).pipe(Effect.provide(fragile()))
+    )
+
     it.effect("with the same key in between: one event, which settles the queued one", () =>
       Effect.gen(function* () {
         yield* start("a")

@@ -71,6 +71,10 @@ const planted: Record<string, Planted> = {
     ),
     breaks: ["Each is applied once", "A key gives the first result"]
   },
+  "a key in the log that nobody finds": {
+    bug: ({ events }) => ({ events: { ...events, findByIdempotencyKey: () => Effect.succeedNone } }),
+    breaks: ["A key gives the first result", "No failure without a cause", "Nothing is given up for good"]
+  },
   "a commit that settles nothing": {
     bug: committing((commit) => Effect.succeed(without(commit, "settles"))),
     breaks: ["Each is applied once"]
@@ -109,7 +113,12 @@ const planted: Record<string, Planted> = {
           Stream.filter(events.read(options), (event) => event.position < 4 || event.position === options.to)
       }
     }),
-    breaks: ["No failure without a cause", "Something wakes what is queued", "A wake-up is enough"]
+    breaks: [
+      "No failure without a cause",
+      "Something wakes what is queued",
+      "A wake-up is enough",
+      "Nothing is given up for good"
+    ]
   },
   "attempts that are always the first": {
     bug: ({ queue }) => ({

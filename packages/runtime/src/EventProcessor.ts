@@ -136,7 +136,10 @@ const make = Effect.fnUntraced(function* (options: {
 
   const holdOn = (claims: ReadonlyArray<Claim>) =>
     Effect.sync(() => {
-      for (const claim of claims) if (unended.size < maxUnended) unended.set(executionKey(claim.header), claim)
+      // What is queued from here on is not in it.
+      for (const claim of claims) {
+        if (unended.size < maxUnended) unended.set(executionKey(claim.header), { ...claim, hasMore: true })
+      }
     })
 
   const failed = Effect.fnUntraced(function* (claim: Claim, cause: unknown) {

@@ -194,12 +194,15 @@ export const portsOf = (world: World, life: Life) => {
       findReady: (options) =>
         ask("findReady", options.of === "left" ? " left" : ` of ${options.of.join()}`, queue.findReady(options)),
       claim: (options) =>
-        ask("claim", ` ${options.executions.map(nameOf).join(", ")}`, queue.claim(options), {
-          seen: (claims) => {
-            for (const { header } of claims) invariants.check(header)
-          },
-          answered: (claims) => invariants.claimed(watched, options.executions, claims)
-        }),
+        Effect.andThen(
+          Effect.sync(() => invariants.begins(watched, options.executions)),
+          ask("claim", ` ${options.executions.map(nameOf).join(", ")}`, queue.claim(options), {
+            seen: (claims) => {
+              for (const { header } of claims) invariants.check(header)
+            },
+            answered: (claims) => invariants.claimed(watched, options.executions, claims)
+          })
+        ),
       fail: (options) =>
         ask(
           "fail",

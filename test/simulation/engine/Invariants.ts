@@ -56,6 +56,7 @@ export type Invariant =
   | "Closing drains"
   | "Something wakes what is queued"
   | "A wake-up is enough"
+  | "Nothing is given up for good"
   | "The stream is left empty"
   | "The run comes to rest"
 
@@ -107,7 +108,9 @@ export interface Watched {
   readonly attempts: Map<string, string>
   /** Wake-ups read and not yet acknowledged, by partition and delivery id; those read at a loss of partitions are let go. */
   readonly read: Map<string, { readonly key: string; readonly at: Moment; readonly isLetGo: boolean }>
-  /** By execution, when it last had the answer that ends a turn. */
+  /** By execution, when it last asked for what is queued. */
+  readonly begun: Map<string, Moment>
+  /** By execution, when the last turn began that had the answer that ends one. */
   readonly ended: Map<string, Moment>
   /** When it last lost a partition. */
   lost: Moment
@@ -119,6 +122,7 @@ export const watch = (name: ProcessName, isWorker: boolean): Watched => ({
   isWorker,
   attempts: new Map(),
   read: new Map(),
+  begun: new Map(),
   ended: new Map(),
   lost: never,
   owned: new Set()
@@ -373,6 +377,11 @@ export class Invariants {
     }
   }
 
+  /** The process asks for what is queued: of wake-ups that it reads from here on, a turn that ends with it tells nothing. */
+  begins(process: Watched, asked: ReadonlyArray<ExecutionRef>): void {
+    for (const ref of asked) process.begun.set(executionKey(ref), this.#moment())
+  }
+
   claimed(process: Watched, asked: ReadonlyArray<ExecutionRef>, claims: ReadonlyArray<Claim>): void {
     for (const { events, header } of claims) {
       const [{ processingId, queuePosition }] = events
@@ -391,7 +400,7 @@ export class Invariants {
   /** The process has had the answer that ends its turn of the execution. */
   ended(process: Watched, ref: ExecutionRef): void {
     const key = executionKey(ref)
-    process.ended.set(key, this.#moment())
+    process.ended.set(key, process.begun.get(key) ?? this.#moment())
     for (const [processingId, ofExecution] of process.attempts) {
       if (ofExecution === key) process.attempts.delete(processingId)
     }
@@ -418,7 +427,10 @@ export class Invariants {
       process.read.delete(idOf(delivery))
       if (read === undefined || read.isLetGo || process.lost.count > read.at.count) continue
       if ((process.ended.get(key) ?? never).count < read.at.count) {
-        this.violate("Acknowledged after the commit", `${process.name} has not had a turn of ${nameOf(delivery)} since`)
+        this.violate(
+          "Acknowledged after the commit",
+          `${process.name} has not had a turn of ${nameOf(delivery)} that began since`
+        )
       }
     }
   }

@@ -233,6 +233,13 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
     return invariants.violate("A wake-up is enough", `${describeWaiting()}, after ${wakingMillis} ms`)
   }
 
+  for (const { entries, ref } of invariants.executions) {
+    const dead = entries.find(({ standing }) => standing._tag === "Dead")
+    if (dead !== undefined) {
+      invariants.violate("Nothing is given up for good", `queued event ${dead.queuePosition} of ${nameOf(ref)} is dead`)
+    }
+  }
+
   // What was read is acknowledged a little later.
   yield* Effect.sleep(Duration.millis(200))
   invariants.checkAll(partitionCount)
