@@ -100,11 +100,11 @@ const oneEventEach = (executionCount: number): Size => ({
 })
 
 export const memories: ReadonlyArray<Run> = [
-  memory("import", 3, imported, nothing),
+  memory("import", 5, imported, nothing),
   memory("replay", 5, log, ofLog),
   memory("export", 5, log, ofLog),
   memory("feed", 5, log, ofLog),
-  memory("cache", 3, met, {
+  memory("cache", 5, met, {
     schema: (schema, executionCount) => seed(schema, oneEventEach(executionCount)),
     measurement: seedWaiting
   })

@@ -75,7 +75,7 @@ const ownersAre = (count: number) =>
     )
   )
 
-const turnCount = 3
+const turnCount = 5
 
 /** From the kill of an owner to the event of one of its executions; the reference is its lease and two seconds. */
 const takeover = withServers((startWorker) =>

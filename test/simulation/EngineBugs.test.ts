@@ -102,6 +102,7 @@ const planted: Record<string, Planted> = {
       "An answer is true",
       "A refusal has a reason",
       "No failure without a cause",
+      "What was refused leaves no trace",
       "Each is applied once"
     ]
   },

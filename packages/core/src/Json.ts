@@ -30,7 +30,7 @@ const unstorable = /\0|\p{Surrogate}/u
 
 /** The value as JSON, if every part of it may be stored; else the first part that may not. */
 export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Result.Result<Json, JsonProblem> => {
-  const problem = findProblem(value, "", 0)
+  const problem = findProblem(value, 0)
   if (!isJson(value, problem)) return Result.fail(problem ?? { path: "", problem: "must be JSON" })
   if (maxBytes === Number.POSITIVE_INFINITY) return Result.succeed(value)
   const size = utf8Length(JSON.stringify(value))
@@ -42,39 +42,49 @@ export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Resul
 /** A value that `findProblem` finds nothing wrong with is JSON. */
 const isJson = (_value: unknown, problem: JsonProblem | undefined): _value is Json => problem === undefined
 
-const findProblem = (value: unknown, path: string, depth: number): JsonProblem | undefined => {
-  if (depth > maxDepth) return { path, problem: `is nested more than ${maxDepth} levels deep, or contains itself` }
+/** The path is put together on the way back: nearly always there is none to tell. */
+const findProblem = (value: unknown, depth: number): JsonProblem | undefined => {
+  if (depth > maxDepth) return here(`is nested more than ${maxDepth} levels deep, or contains itself`)
   switch (typeof value) {
     case "boolean":
       return undefined
     case "number":
-      return Number.isFinite(value) ? undefined : { path, problem: "must be a finite number" }
+      return Number.isFinite(value) ? undefined : here("must be a finite number")
     case "string":
-      return isStorableText(value) ? undefined : { path, problem: "must not hold NUL or half a surrogate pair" }
+      return isStorableText(value) ? undefined : here("must not hold NUL or half a surrogate pair")
     case "object":
       break
     default:
-      return { path, problem: `must be JSON, not ${typeof value}` }
+      return here(`must be JSON, not ${typeof value}`)
   }
   if (value === null) return undefined
   if (Array.isArray(value)) {
     for (let place = 0; place < value.length; place++) {
-      const problem = findProblem(value[place], `${path}/${place}`, depth + 1)
-      if (problem !== undefined) return problem
+      const problem = findProblem(value[place], depth + 1)
+      if (problem !== undefined) return within(String(place), problem)
     }
     return undefined
   }
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return { path, problem: "must be a plain object" }
+  if (prototype !== Object.prototype && prototype !== null) return here("must be a plain object")
   for (const [key, member] of Object.entries(value)) {
-    const at = `${path}/${pointerPart(key)}`
-    if (key === "__proto__") return { path: at, problem: "must not use the key __proto__" }
-    if (!isStorableText(key)) return { path: at, problem: "must not hold NUL or half a surrogate pair in a key" }
-    const problem = findProblem(member, at, depth + 1)
-    if (problem !== undefined) return problem
+    const problem =
+      key === "__proto__"
+        ? here("must not use the key __proto__")
+        : isStorableText(key)
+          ? findProblem(member, depth + 1)
+          : here("must not hold NUL or half a surrogate pair in a key")
+    if (problem !== undefined) return within(key, problem)
   }
   return undefined
 }
+
+const here = (problem: string): JsonProblem => ({ path: "", problem })
+
+const within = (key: string, { path, problem }: JsonProblem): JsonProblem => ({
+  path: `/${pointerPart(key)}${path}`,
+  problem
+})
 
 /** A key as RFC 6901 writes it in a JSON pointer. */
 export const pointerPart = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")

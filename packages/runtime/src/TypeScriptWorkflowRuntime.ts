@@ -24,6 +24,7 @@ import { EventProcessor } from "./EventProcessor.ts"
 import { ExecutionCache } from "./ExecutionCache.ts"
 import { ExecutionNotFound } from "./ExecutionErrors.ts"
 import * as Metrics from "./Metrics.ts"
+import * as PooledRandom from "./PooledRandom.ts"
 import { RecentStates, defaultCapacity } from "./RecentStates.ts"
 import { SnapshotWriter } from "./SnapshotWriter.ts"
 import { Turns } from "./Turns.ts"
@@ -236,7 +237,7 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
       Layer.provideMerge(EventProcessor.layer({ failurePolicy, ...limits })),
       Layer.provide(RecentStates.layer(maxCachedStates)),
       Layer.provideMerge(WakeUps.layer),
-      Layer.provide(SecureRandom.layerWebCrypto)
+      Layer.provide(PooledRandom.layer)
     )
 
   static readonly layer = TypeScriptWorkflowRuntime.layerWith({})
@@ -374,8 +375,10 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
 
   /** On the state that is remembered, if there is one; where another process has moved the execution, on the log's. */
   const attempt = Effect.fnUntraced(function* (options: SubmitOptions) {
-    const onLog = Effect.flatMap(sourcing.replayEvents(options.executionId, options.tenant), ({ executionState }) =>
-      submitOn(executionState, options)
+    const onLog = Effect.suspend(() =>
+      Effect.flatMap(sourcing.replayEvents(options.executionId, options.tenant), ({ executionState }) =>
+        submitOn(executionState, options)
+      )
     )
     const remembered = states.get(options)
     if (remembered === undefined) return yield* onLog
@@ -385,7 +388,9 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     })
   })
 
-  const submitEvent = Effect.fn("TypeScriptWorkflowRuntime.submitEvent")(function* (options: SubmitOptions) {
+  // This and `enqueueEvents` name their span themselves: `Effect.fn` would also take down a stack for each call, which costs
+  // a tenth of it.
+  const submitEvent = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
     yield* checkIds({ tenant, executionId, idempotencyKey })
     const submitted = attempt(options).pipe(
@@ -397,7 +402,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       )
     )
     return yield* turns.take(options, submitted)
-  })
+  }, Effect.withSpan("TypeScriptWorkflowRuntime.submitEvent"))
 
   /** Refuses what no later state could accept, whatever the execution has come to. */
   const checkEnqueued = Effect.fnUntraced(function* (
@@ -435,9 +440,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return found
   })
 
-  const enqueueEvents = Effect.fn("TypeScriptWorkflowRuntime.enqueueEvents")(function* (
-    options: Array.NonEmptyReadonlyArray<SubmitOptions>
-  ) {
+  const enqueueEvents = Effect.fnUntraced(function* (options: Array.NonEmptyReadonlyArray<SubmitOptions>) {
     yield* Effect.forEach(
       options,
       ({ executionId, idempotencyKey, tenant }) => checkIds({ tenant, executionId, idempotencyKey }),
@@ -492,7 +495,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       )
     )
     return Array.map(entries, ({ eventId, processingId }): Enqueued => ({ eventId, processingId }))
-  })
+  }, Effect.withSpan("TypeScriptWorkflowRuntime.enqueueEvents"))
 
   const processQueuedEvent = Effect.fn("TypeScriptWorkflowRuntime.processQueuedEvent")(function* (
     options: ProcessOptions

@@ -169,6 +169,8 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     })
     hasWork.openUnsafe()
     yield* Queue.offerAll(acknowledgements, answered)
+    // What was read is taken up before the next read is put together.
+    yield* Effect.yieldNow
   })
 
   const reading = Effect.scoped(

@@ -5,7 +5,7 @@ import type { SqlClient } from "effect/sql"
 /** Calls that wait, and go together as the next group; more callers wait to be let in. */
 const maxWaiting = 256
 
-/** Groups under way at once: while one waits for the disk, the next is put together. */
+/** Groups under way at once: while one is at the server, the callers of the other have their answers, and come again. */
 const groupCount = 2
 
 interface Call<Item, A, E> {
@@ -31,6 +31,8 @@ export const grouped = <Item, A, E>(
 ) =>
   Effect.gen(function* () {
     const waiting = yield* Queue.bounded<Call<Item, A, E>>(maxWaiting)
+    /** Calls that have no answer yet. */
+    let openCount = 0
 
     const alone = ({ answer, items }: Call<Item, A, E>) =>
       Effect.flatMap(Effect.exit(run(items)), (exit) => Deferred.done(answer, exit))
@@ -60,16 +62,34 @@ export const grouped = <Item, A, E>(
 
     // Nobody waits for a group that is closed.
     yield* Effect.addFinalizer(() => Effect.flatMap(Queue.clear(waiting), giveUp))
-    const group = Effect.flatMap(Queue.takeAll(waiting), (calls) =>
-      Effect.onInterrupt(together(calls), () => giveUp(calls))
-    )
+    // A fair share for each: callers that all went together would all come again together, with nothing to do meanwhile.
+    const others = Effect.suspend(() => {
+      const share = Math.ceil(openCount / groupCount) - 1
+      return share > 0 && Queue.sizeUnsafe(waiting) > 0 ? Queue.takeBetween(waiting, 1, share) : Effect.succeed([])
+    })
+    const group = Effect.gen(function* () {
+      const first = yield* Queue.take(waiting)
+      const calls = [first, ...(yield* others)] as const
+      yield* Effect.onInterrupt(together(calls), () => giveUp(calls))
+    })
     for (let place = 0; place < groupCount; place++) yield* Effect.forkScoped(Effect.forever(group))
 
+    const withOthers = Effect.fnUntraced(function* (items: Array.NonEmptyReadonlyArray<Item>) {
+      const answer = yield* Deferred.make<Array.NonEmptyReadonlyArray<A>, E>()
+      yield* Queue.offer(waiting, { items, answer })
+      return yield* Deferred.await(answer)
+    })
+
     return (items: Array.NonEmptyReadonlyArray<Item>): Effect.Effect<Array.NonEmptyReadonlyArray<A>, E> =>
-      Effect.gen(function* () {
-        const answer = yield* Deferred.make<Array.NonEmptyReadonlyArray<A>, E>()
-        yield* Queue.offer(waiting, { items, answer })
-        return yield* Deferred.await(answer)
+      Effect.suspend(() => {
+        openCount++
+        // Where nothing is under way there is nobody to go with, and another fiber is not worth the way.
+        return Effect.ensuring(
+          openCount === 1 ? run(items) : withOthers(items),
+          Effect.sync(() => {
+            openCount--
+          })
+        )
       })
   })
 

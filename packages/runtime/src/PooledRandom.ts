@@ -1,0 +1,22 @@
+/** Secure random bytes for ids, asked of the system for many at a time: to ask costs more than an id is worth. */
+import { Effect, Layer } from "effect"
+import { SecureRandom, WebCrypto } from "effect/crypto"
+
+/** Enough for a hundred ids. */
+const poolSize = 1600
+
+export const layer = Layer.effect(
+  SecureRandom.SecureRandom,
+  Effect.map(WebCrypto.WebCrypto, (crypto) => {
+    let pool = new Uint8Array(0)
+    let used = 0
+    return SecureRandom.make((size) => {
+      if (used + size > pool.length) {
+        pool = crypto.getRandomValues(new Uint8Array(Math.max(size, poolSize)))
+        used = 0
+      }
+      used += size
+      return pool.slice(used - size, used)
+    })
+  })
+)
