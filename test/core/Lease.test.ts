@@ -106,6 +106,13 @@ describe("Lease.share", () => {
     assert.deepStrictEqual(Lease.share({ ...among, workers: ["a", "b", "c"], workerId: "a" }), [0, 3, 4])
   })
 
+  it("has one of too many with one more give it up: the last by id", () => {
+    const leases = ["a", "a", "b", "b", "c", "c"].map((owner, partition) => ({ owner, partition }))
+    const among = { workers: ["a", "b", "c", "d"], leases, partitionCount: 6 }
+    const sizes = ["a", "b", "c", "d"].map((workerId) => Lease.share({ ...among, workerId }).length)
+    assert.deepStrictEqual(sizes, [2, 2, 1, 0])
+  })
+
   it("is in the order of the partitions, whichever it had before", () => {
     const leases = [5, 7].map((partition) => ({ partition, owner: "a" }))
     const held = Lease.share({ workerId: "a", workers: ["a"], leases, partitionCount: 9 })

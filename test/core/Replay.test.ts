@@ -100,6 +100,7 @@ describe("A corrupt history", () => {
     assert.match(corrupt([startedEvent, eventAt(2, { tenant: "other" })]).message, reason)
     assert.match(corrupt([startedEvent, eventAt(2, { execution_id: "invoice-2" })]).message, reason)
     assert.match(corrupt([eventAt(2, { tenant: "other" })], folded(addedLog(4))).message, reason)
+    assert.match(corrupt([eventAt(2, { execution_id: "invoice-2" })], folded(addedLog(4))).message, reason)
   })
 
   it("is a payload of a version that this definition does not know", () => {
@@ -135,6 +136,19 @@ describe("A corrupt history", () => {
 })
 
 describe("Replay.foldStream", () => {
+  it("changes not the state it goes on from, also where the first of its batches brings nothing new", () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const log = Workflow.open("log")
+        const event = (position: number) =>
+          eventAt(position, { payload: { [`k${position}`]: position }, schema_version: 1 })
+        const paused = Result.getOrThrow(Replay.fold(log, undefined, [event(1), event(2)]))
+        const on = yield* Replay.foldStream(log, paused, Stream.rechunk(Stream.make(event(1), event(2), event(3)), 2))
+        assert.deepStrictEqual(on?.data, { k1: 1, k2: 2, k3: 3 })
+        assert.deepStrictEqual(paused?.data, { k1: 1, k2: 2 })
+      })
+    ))
+
   it("is fold, whatever the chunks and the bounds", () =>
     fc.assert(
       fc.property(
