@@ -42,6 +42,11 @@ export interface WorkerOptions {
 /** Executions in one commit. */
 const batchSize = 64
 
+/**
+ * Batches under way at once: while one is at the store, the other is decided on. More of them would only make each smaller.
+ */
+const batchCount = 2
+
 /** Queued events in one commit, about: what a single event of another execution waits for at most, twice. */
 const eventsPerBatch = 256
 
@@ -272,8 +277,9 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   yield* Effect.forkScoped(
     Effect.forever(Effect.andThen(waitingFor("renew its leases", renew), Effect.sleep(heartbeat)))
   )
-  // One commit at a time: what comes meanwhile makes the next one larger, and more of them would only make each smaller.
-  const working = yield* Effect.forkDetach(processing)
+  const working = yield* Effect.forkDetach(
+    Effect.forEach(Array.range(1, batchCount), () => processing, { concurrency: batchCount, discard: true })
+  )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       yield* Ref.set(isDraining, true)
