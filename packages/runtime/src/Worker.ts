@@ -43,7 +43,8 @@ export interface WorkerOptions {
 const batchSize = 64
 
 /**
- * Batches under way at once: while one is at the store, the other is decided on. More of them would only make each smaller.
+ * Batches under way at once: while one is at the store, the other is decided on. The second is begun where there is enough
+ * for a whole one: what comes while the first is under way otherwise makes the next one larger.
  */
 const batchCount = 2
 
@@ -253,9 +254,9 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
       return held
     })
 
-  const processing = Effect.gen(function* () {
+  const processing = Effect.fnUntraced(function* (least: number) {
     while (!(yield* Ref.get(isDraining))) {
-      const refs = work.take(batchSize)
+      const refs = work.waitingCount >= least ? work.take(batchSize) : []
       if (Array.isReadonlyArrayNonEmpty(refs)) {
         const answered = takeDeliveries(refs)
         yield* waitingFor("process queued events", processBatch(refs))
@@ -278,7 +279,10 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     Effect.forever(Effect.andThen(waitingFor("renew its leases", renew), Effect.sleep(heartbeat)))
   )
   const working = yield* Effect.forkDetach(
-    Effect.forEach(Array.range(1, batchCount), () => processing, { concurrency: batchCount, discard: true })
+    Effect.forEach(Array.range(1, batchCount), (number) => processing(number === 1 ? 1 : batchSize), {
+      concurrency: batchCount,
+      discard: true
+    })
   )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {

@@ -8,6 +8,9 @@ const maxWaiting = 256
 /** Groups under way at once: while one is at the server, the callers of the other have their answers, and come again. */
 const groupCount = 2
 
+/** Calls that go together where there are as many: smaller groups cost more commits than they save time. */
+const leastShare = 32
+
 interface Call<Item, A, E> {
   readonly items: Array.NonEmptyReadonlyArray<Item>
   readonly answer: Deferred.Deferred<Array.NonEmptyReadonlyArray<A>, E>
@@ -64,8 +67,8 @@ export const grouped = <Item, A, E>(
     yield* Effect.addFinalizer(() => Effect.flatMap(Queue.clear(waiting), giveUp))
     // A fair share for each: callers that all went together would all come again together, with nothing to do meanwhile.
     const others = Effect.suspend(() => {
-      const share = Math.ceil(openCount / groupCount) - 1
-      return share > 0 && Queue.sizeUnsafe(waiting) > 0 ? Queue.takeBetween(waiting, 1, share) : Effect.succeed([])
+      const share = Math.max(leastShare, Math.ceil(openCount / groupCount))
+      return Queue.sizeUnsafe(waiting) > 0 ? Queue.takeBetween(waiting, 1, share - 1) : Effect.succeed([])
     })
     const group = Effect.gen(function* () {
       const first = yield* Queue.take(waiting)
