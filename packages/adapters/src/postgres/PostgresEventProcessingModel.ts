@@ -75,6 +75,17 @@ const toQueued = (row: QueueRow): Effect.Effect<QueuedEvent.QueuedEvent> =>
     attemptCount: row.attempt_count
   }))
 
+const toNewEntry = (
+  event: QueuedEvent.NewQueuedEvent,
+  row: Pick<QueueRow, "queue_position" | "queued_at">
+): QueuedEvent.QueueEntry => ({
+  ...event,
+  queuePosition: row.queue_position,
+  queuedAt: instantText(row.queued_at),
+  attemptCount: 0,
+  standing: { _tag: "Waiting" }
+})
+
 const toEntry = Effect.fnUntraced(function* (row: QueueRow) {
   const queued = yield* toQueued(row)
   const standing = yield* Effect.orDie(decodeStanding({ ...row.outcome, _tag: row.standing }))
@@ -126,8 +137,20 @@ export const layer = (options: SchemaOptions) =>
       const isKey = (key: string) =>
         sql.literal(`idempotency_key >= ${key} and idempotency_key <= ${key} order by idempotency_key`)
 
+      /** Of what is queued anew only its place and its instant: the rest is as it was given. */
+      const placed = sql.literal(
+        queueColumns
+          .map((column) => (column === "queue_position" || column === "queued_at" ? `n.${column}` : "null"))
+          .join(", ")
+      )
+
       const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<
-        QueueRow & { readonly place: number; readonly refusal: string | null; readonly final_state: string | null }
+        QueueRow & {
+          readonly place: number
+          readonly is_new: boolean
+          readonly refusal: string | null
+          readonly final_state: string | null
+        }
       >`
         with input as (
           select * from unnest(
@@ -178,15 +201,16 @@ export const layer = (options: SchemaOptions) =>
           select f.tenant, f.execution_id, c.length - f.event_count + f.nth, f.partition, f.processing_id, f.event_id,
             f.submission::json, f.idempotency_key, f.contents_hash, date_trunc('milliseconds', clock_timestamp())
             from fresh f join counted c using (tenant, execution_id)
-          returning ${columns("q")}
+          returning q.tenant, q.processing_id, q.queue_position, q.queued_at
         )
-        select k.place::int, case when k.is_other then 'other' end as refusal, null as final_state, ${columns("k")}
+        select k.place::int, false as is_new, case when k.is_other then 'other' end as refusal, null as final_state,
+               ${columns("k")}
           from known k
         union all
-        select f.place::int, null, null, ${columns("n")}
+        select f.place::int, true, null, null, ${placed}
           from inserted n join fresh f on f.tenant = n.tenant and f.processing_id = n.processing_id
         union all
-        select c.place::int, 'closed', c.final_state, ${columns("q")} from closed c left join ${queue} q on false
+        select c.place::int, false, 'closed', c.final_state, ${columns("q")} from closed c left join ${queue} q on false
       `
 
       const enqueueAll = Effect.fnUntraced(
@@ -210,10 +234,12 @@ export const layer = (options: SchemaOptions) =>
               ...(finalState === null ? {} : { finalState })
             })
           }
-          const byPlace = new Map(rows.map((row) => [row.place - 1, row]))
-          return yield* Effect.forEach(placeOf, (place) =>
-            Effect.flatMap(Effect.orDie(Effect.fromNullishOr(byPlace.get(place))), toEntry)
-          )
+          const entries = new Map<number, QueuedEvent.QueueEntry>()
+          for (const row of rows) {
+            const event = firsts[row.place - 1]
+            entries.set(row.place - 1, row.is_new && event !== undefined ? toNewEntry(event, row) : yield* toEntry(row))
+          }
+          return yield* Effect.forEach(placeOf, (place) => Effect.orDie(Effect.fromNullishOr(entries.get(place))))
         },
         Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
       )
