@@ -53,12 +53,12 @@ const describePostgres = (url: string) =>
       ...(tables === 0
         ? []
         : [
-            `The database of DATABASE_URL has ${tables} tables already: this run works beside them, in schemas of its own that begin with refold_bench_, and shares the server's memory with them`
+            `The database of DATABASE_URL is not empty (tables: ${tables}): this run works beside them, in schemas of its own that begin with refold_bench_, and shares the server's memory with them`
           ]),
       ...(sessions === 0
         ? []
         : [
-            `The server of DATABASE_URL has ${sessions} sessions of others: what they do shows in the figures, in ours and in the reference alike`
+            `The server of DATABASE_URL has others to serve (sessions: ${sessions}): what they do shows in the figures, in ours and in the reference alike`
           ])
     ]
   }).pipe(
@@ -85,7 +85,7 @@ const describeRedis = (url: string) =>
     return keyCount === 0
       ? []
       : [
-          `The Redis of REDIS_URL has ${keyCount} keys already: this run works beside them, under names that hold refold_bench_, and shares the server with them`
+          `The Redis of REDIS_URL is not empty (keys: ${keyCount}): this run works beside them, under names that hold refold_bench_, and shares the server with them`
         ]
   }).pipe(Effect.scoped)
 
