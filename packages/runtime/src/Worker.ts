@@ -112,7 +112,11 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   const work = new WorkList()
   const unacknowledged = new Map<string, ReadonlyArray<Delivery>>()
   const acknowledgements = yield* Queue.dropping<Delivery>(maxAcknowledgements)
-  const hasWork = yield* Latch.make(false)
+  /** One for each batch: whoever has looked in vain closes its own. */
+  const hasWork = Array.makeBy(batchCount, () => Latch.makeUnsafe(false))
+  const wake = () => {
+    for (const latch of hasWork) latch.openUnsafe()
+  }
   const mustSweep = yield* Latch.make(true)
   const streamOutage = { isWarned: false }
   const isDraining = yield* Ref.make(false)
@@ -123,7 +127,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   const add = (refs: ReadonlyArray<ExecutionRef>) =>
     Effect.sync(() => {
       for (const ref of refs) work.add(ref)
-      hasWork.openUnsafe()
+      wake()
     })
 
   const owned = Effect.map(Clock.currentTimeMillis, (now) => (now < ownedUntilMillis ? partitions : []))
@@ -173,7 +177,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
       unacknowledged.set(key, [...held, delivery])
       return []
     })
-    hasWork.openUnsafe()
+    wake()
     yield* Queue.offerAll(acknowledgements, answered)
     // What was read is taken up before the next read is put together.
     yield* Effect.yieldNow
@@ -242,7 +246,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     const turnOf = new Map(turns.map((each) => [executionKey(each), each.turn]))
     yield* Effect.forEach(refs, (ref) => after(ref, turnOf.get(executionKey(ref))), { discard: true })
     if (work.takeForgotten()) mustSweep.openUnsafe()
-    hasWork.openUnsafe()
+    wake()
   })
 
   /** The wake-ups that a turn of these executions answers: what arrives from here on is for the next. */
@@ -254,7 +258,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
       return held
     })
 
-  const processing = Effect.fnUntraced(function* (least: number) {
+  const processing = Effect.fnUntraced(function* (latch: Latch.Latch, least: number) {
     while (!(yield* Ref.get(isDraining))) {
       const refs = work.waitingCount >= least ? work.take(batchSize) : []
       if (Array.isReadonlyArrayNonEmpty(refs)) {
@@ -262,8 +266,8 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
         yield* waitingFor("process queued events", processBatch(refs))
         yield* Queue.offerAll(acknowledgements, answered)
       } else {
-        hasWork.closeUnsafe()
-        yield* hasWork.await
+        latch.closeUnsafe()
+        yield* latch.await
       }
     }
   })
@@ -279,7 +283,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     Effect.forever(Effect.andThen(waitingFor("renew its leases", renew), Effect.sleep(heartbeat)))
   )
   const working = yield* Effect.forkDetach(
-    Effect.forEach(Array.range(1, batchCount), (number) => processing(number === 1 ? 1 : batchSize), {
+    Effect.forEach(hasWork, (latch, place) => processing(latch, place === 0 ? 1 : batchSize), {
       concurrency: batchCount,
       discard: true
     })
@@ -287,7 +291,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       yield* Ref.set(isDraining, true)
-      hasWork.openUnsafe()
+      wake()
       yield* Effect.timeoutOption(Fiber.await(working), drainTimeout)
       yield* Fiber.interrupt(working)
     })
