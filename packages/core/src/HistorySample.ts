@@ -31,7 +31,7 @@ interface Ranked<A> {
  */
 export const make = <A extends Candidate>(size: number) => {
   const kinds = new Map<string, Array<Ranked<A>>>()
-  let heldCount = 0
+  let addedCount = 0
 
   const largest = (): Array<Ranked<A>> => {
     let found: Array<Ranked<A>> = []
@@ -51,12 +51,12 @@ export const make = <A extends Candidate>(size: number) => {
       const rank = sha256(executionKey(candidate))
       const place = kind.findIndex((each) => each.rank > rank)
       kind.splice(place === -1 ? kind.length : place, 0, { candidate, rank })
-      heldCount += 1
-      if (heldCount <= size) return
+      addedCount += 1
+      if (addedCount <= size) return
+      // Full from here on: whoever comes crowds one out.
       const crowded = largest()
       crowded.pop()
       if (crowded.length === 0) for (const [name, each] of kinds) if (each === crowded) kinds.delete(name)
-      heldCount -= 1
     },
     /** Those held, in the order of their ids. */
     chosen: (): ReadonlyArray<A> =>

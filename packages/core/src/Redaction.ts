@@ -172,7 +172,7 @@ const seconds = (text: string, chance: Chance): string => {
   return disguised + (isOffset.test(rest) ? rest : letters(rest, chance))
 }
 
-const isOffset = /^( ?(Z|[+-]\d{2}(:?\d{2})?))?$/
+const isOffset = /^ ?(Z|[+-]\d{2}(:?\d{2})?)$/
 
 const hex = (text: string, chance: Chance): string =>
   text.replaceAll(/[\da-f]/gi, (digit) => {
