@@ -566,6 +566,21 @@ describe("History.check, of data", () => {
     assert.deepStrictEqual(checkAll(Tab, [first, lineOf(split(2, 2), half, false)]), [])
   })
 
+  it("takes null for data that was recorded", () => {
+    const Note = Workflow.make({
+      name: "note",
+      events: { Cleared: Schema.Undefined },
+      data: Schema.NullOr(data),
+      initial: { state: "Open", data: { cents: 0 } },
+      states: { Open: { Cleared: "Open" } },
+      evolve: { Cleared: () => null }
+    })
+    const cleared = withoutPayload(tabEvent(2, { event_name: "Cleared" }))
+    const { lines } = recordAll(Note, [started({ cents: 5 }), cleared])
+    assert.isNull(lines[1]?.state?.data)
+    assert.deepStrictEqual(checkAll(Note, lines), [])
+  })
+
   it("shows what is wrong with data that cannot be compared, and no change of it", () => {
     assert.deepStrictEqual(checkOn(Tab, lineOf(split(2, 0), { cents: 0 })).differences, [
       { position: 2, eventName: "Split", _tag: "InvalidData", path: "/cents", problem: "must be a finite number" }

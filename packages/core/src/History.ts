@@ -258,7 +258,9 @@ export const check = (workflow: Workflow, cursor: Cursor, line: Line): Checked =
   if (recorded !== undefined && nameOf(recorded) !== nameOf(state)) {
     differences.push({ ...at, _tag: "State", recorded: toName(recorded), found: toName(state) })
   }
-  const recordedData = recorded === undefined ? undefined : (recorded.data ?? cursor.recordedData)
+  // Not by `??`: null is data too.
+  const isAsBefore = recorded !== undefined && recorded.data === undefined
+  const recordedData = isAsBefore ? cursor.recordedData : recorded?.data
   const changes = recordedData === undefined || state.data === undefined ? [] : changesBetween(recordedData, state.data)
   const invalid = problem !== undefined && recorded?.isValid !== false ? [problem] : []
   const said = JSON.stringify([...changes, ...invalid])

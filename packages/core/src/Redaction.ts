@@ -149,7 +149,9 @@ const disguise = (text: string, chance: Chance): string => {
   const id = uuid.exec(text)
   if (id !== null) {
     const [, start = "", version = "", middle = "", variant = "", end = ""] = id
-    return hex(start, chance) + version + hex(middle, chance) + variant + hex(end, chance)
+    const made = hex(start, chance) + version + hex(middle, chance) + variant + hex(end, chance)
+    // Its digits may become letters, whose case a schema may name.
+    return /[A-F]/.test(text) ? made.toUpperCase() : made
   }
   const day = date.exec(text)
   if (day === null) return letters(text, chance)
@@ -174,11 +176,7 @@ const seconds = (text: string, chance: Chance): string => {
 
 const isOffset = /^ ?(Z|[+-]\d{2}(:?\d{2})?)$/
 
-const hex = (text: string, chance: Chance): string =>
-  text.replaceAll(/[\da-f]/gi, (digit) => {
-    const drawn = chance(16).toString(16)
-    return digit >= "A" && digit <= "F" ? drawn.toUpperCase() : drawn
-  })
+const hex = (text: string, chance: Chance): string => text.replaceAll(/[\da-f]/gi, () => chance(16).toString(16))
 
 /** A number does not get a leading zero, nor lose the one it has. Letters of any script become those of this one. */
 const letters = (text: string, chance: Chance): string => {
