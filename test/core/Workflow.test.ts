@@ -272,6 +272,18 @@ describe("Workflow.decodePayload", () => {
       problem: "is refused by its schema: Expected number"
     })
   })
+
+  it("writes keys into the pointer as one writes them there", () => {
+    const odd = Workflow.make({
+      name: "odd",
+      events: { Done: Schema.Struct({ "a/b": Schema.Struct({ 'say "~]"': Schema.Tuple([Schema.Int]) }) }) },
+      data: Empty,
+      initial: { state: "Open", data: {} },
+      states: { Open: { Done: "Open" } }
+    })
+    const { path } = Result.getOrThrow(Result.flip(odd.decodePayload("Done", { "a/b": { 'say "~]"': ["x"] } })))
+    assert.strictEqual(path, '/a~1b/say "~0]"/0')
+  })
 })
 
 describe("Workflow.schemaVersion", () => {

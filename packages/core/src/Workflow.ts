@@ -489,7 +489,9 @@ const isJsonKind = (ast: SchemaAST.AST): boolean => {
 
 const toProblem = (error: Schema.SchemaError): Json.JsonProblem => {
   const [problem = error.message, ...where] = error.message.split("\n  at ")
-  const path = where.join("").replaceAll(/\[("?)(.*?)\1\]/g, "/$2")
+  const path = where
+    .join("")
+    .replaceAll(/\[("(?:[^"\\]|\\.)*"|\d+)\]/g, (_, key: string) => `/${Json.pointerPart(String(JSON.parse(key)))}`)
   return { path, problem: `is refused by its schema: ${problem}` }
 }
 
