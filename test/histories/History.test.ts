@@ -631,3 +631,19 @@ describe("History.Header", () => {
     assert.isFalse(Schema.is(History.Header)(broken))
   })
 })
+
+describe("History.Line", () => {
+  const state = { currentState: "Open", isComplete: false, isValid: true, data: { cents: 5 } }
+  it.each([
+    { verdict: { _tag: "Accepted", toState: "Open" }, state },
+    { verdict: { _tag: "Refused", error: "TransitionRejected", reason: "no" }, state },
+    {
+      verdict: { _tag: "Threw", cause: "the definition threw" },
+      state: { ...state, isComplete: true, isValid: false }
+    },
+    {}
+  ])("is read with all that was written: %j", (said) => {
+    const line = { event: tabEvent(2, {}), ...said }
+    assert.deepStrictEqual<unknown>(Schema.decodeUnknownSync(History.Line)(JSON.parse(JSON.stringify(line))), line)
+  })
+})
