@@ -40,6 +40,9 @@ const dashes = [
 /** More would hide the lines. */
 const maxMarks = 60
 
+/** Without a precision of its own, Vega would write 1,000 as 1e+3 wherever one digit tells the marks from each other. */
+const format = ",.6~g"
+
 const axisOf = ({ isLog = false, title, values = [] }: Axis, isFromZero: boolean) => ({
   type: "quantitative" as const,
   title,
@@ -47,7 +50,7 @@ const axisOf = ({ isLog = false, title, values = [] }: Axis, isFromZero: boolean
     ...(isLog ? { type: "log" as const, nice: false } : { zero: isFromZero }),
     ...(values.length === 0 ? {} : { domain: [Math.min(...values), Math.max(...values)] })
   },
-  axis: { ...(values.length === 0 ? {} : { values: [...values] }), format: ",", tickCount: 6 }
+  axis: { ...(values.length === 0 ? {} : { values: [...values] }), format, tickCount: 6 }
 })
 
 const specOf = (panels: ReadonlyArray<Panel>): TopLevelSpec => ({
