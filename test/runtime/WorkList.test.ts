@@ -48,6 +48,18 @@ describe("WorkList", () => {
     assert.deepStrictEqual(turns, ["ab", "ca", "bc", "ab", "ca", "bc"])
   })
 
+  it("keeps each of a tenant's executions to itself while it is under way, also when another is done", () => {
+    const list = new WorkList()
+    addMany(list, "a", 3)
+    assert.lengthOf(list.take(3), 3)
+    addMany(list, "a", 3)
+    list.done(ref("a", 0))
+    assert.deepStrictEqual(list.take(9), [ref("a", 0)])
+    list.done(ref("a", 1))
+    list.done(ref("a", 2))
+    assert.deepStrictEqual(list.take(9), [ref("a", 1), ref("a", 2)])
+  })
+
   it("never hands out an execution that is under way; what came for it meanwhile waits until it is done", () => {
     const list = new WorkList()
     list.add(ref("a", 1))
