@@ -86,17 +86,16 @@ export class SnapshotWriter extends Context.Service<
             yield* FiberMap.run(
               pending,
               executionKey(state),
-              atOnce
-                .withPermits(1)(store(workflow, state))
-                .pipe(
-                  Effect.asVoid,
-                  Effect.catchCause((cause) =>
-                    Effect.andThen(
-                      Metric.update(Metrics.snapshotFailures, 1),
-                      Effect.logWarning("A snapshot was not stored; replays start further back until one is", cause)
-                    )
+              store(workflow, state).pipe(
+                Effect.asVoid,
+                Effect.catchCause((cause) =>
+                  Effect.andThen(
+                    Metric.update(Metrics.snapshotFailures, 1),
+                    Effect.logWarning("A snapshot was not stored; replays start further back until one is", cause)
                   )
                 ),
+                atOnce.withPermits(1)
+              ),
               { onlyIfMissing: true }
             )
           })

@@ -137,12 +137,13 @@ export const layer = (options: SchemaOptions) =>
       const isKey = (key: string) =>
         sql.literal(`idempotency_key >= ${key} and idempotency_key <= ${key} order by idempotency_key`)
 
-      /** Of what is queued anew only its place and its instant: the rest is as it was given. */
-      const placed = sql.literal(
-        queueColumns
-          .map((column) => (column === "queue_position" || column === "queued_at" ? `n.${column}` : "null"))
-          .join(", ")
-      )
+      /** The columns of the queue, of which only these are told. */
+      const only = (...told: ReadonlyArray<string>) =>
+        sql.literal(queueColumns.map((column) => (told.includes(column) ? column : "null")).join(", "))
+      /** Of what is queued anew: the rest is as it was given. */
+      const placed = only("queue_position", "queued_at")
+      /** Of what is refused. */
+      const untold = only()
 
       const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<
         QueueRow & {
@@ -210,7 +211,7 @@ export const layer = (options: SchemaOptions) =>
         select f.place::int, true, null, null, ${placed}
           from inserted n join fresh f on f.tenant = n.tenant and f.processing_id = n.processing_id
         union all
-        select c.place::int, false, 'closed', c.final_state, ${columns("q")} from closed c left join ${queue} q on false
+        select place::int, false, 'closed', final_state, ${untold} from closed
       `
 
       const enqueueAll = Effect.fnUntraced(
