@@ -210,6 +210,7 @@ const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, que
       assert.isTrue(success)
     }),
     "process many": processor.process({ executions: some(queued, 63, 40), limit: 100 }),
+    "process the first of a long queue": processor.process({ executions: [long], limit: 1 }),
     "find work": queue.findReady({ of: [0, 1, 2, 3], limitPerTenant: 10, except: [] }),
     "find work that is left": queue.findReady({ of: "left", limitPerTenant: 10, except: [] }),
     "fail, to be retried": failing(one(queued, 103), "Retry"),
@@ -340,29 +341,27 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
   }
 })
 
-layer(services, { excludeTestServices: true })("on a store that was young when its plans were made", (it) => {
-  it.effect("no operation reads all of it for having been told of the few rows there were", () =>
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      const [first, ...others] = Array.makeBy(16, (n): At => ({ tenant: "large", executionId: `young ${n}` }))
-      yield* fill({ executions: [first, ...others], queueCount: 2, longest: 4 })
-      for (const name of growing) yield* sql`analyze ${table(sql, name)}`
-      // They lack what to work on, and fail; but their statements are planned.
-      const early = yield* operationsOf({
-        name: "young",
-        long: first,
-        queued: [first],
-        free: others
+for (const count of [2, 16]) {
+  layer(services, { excludeTestServices: true })(`on a store that held ${count} when its plans were made`, (it) => {
+    it.effect("no operation reads all of it for having been told of the few rows there were", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const young = executionsOf("young", count, 1)
+        const first = young[0] ?? assert.fail("no execution")
+        yield* fill({ executions: young, queueCount: count, longest: 4 })
+        for (const name of growing) yield* sql`analyze ${table(sql, name)}`
+        // They lack what to work on, and fail; but their statements are planned.
+        const early = yield* operationsOf({ name: "young", long: first, queued: [first], free: young })
+        for (const { work } of early) yield* Effect.exit(work)
+        const later = executionsOf("later", 1000, 100)
+        yield* fill({ executions: later, queueCount: 500, longest: 2500 })
+        yield* round("with the plans of a handful", own(later, 500, 0))
+        const { explained } = yield* Explaining
+        assert.deepStrictEqual(
+          (yield* explained).flatMap((each) => faultsOf(each, bounds)),
+          []
+        )
       })
-      for (const { work } of early) yield* Effect.exit(work)
-      const later = executionsOf("later", 1000, 100)
-      yield* fill({ executions: later, queueCount: 500, longest: 2500 })
-      yield* round("with the plans of a handful", own(later, 500, 0))
-      const { explained } = yield* Explaining
-      assert.deepStrictEqual(
-        (yield* explained).flatMap((each) => faultsOf(each, bounds)),
-        []
-      )
-    })
-  )
-})
+    )
+  })
+}

@@ -280,6 +280,7 @@ export const layer = (options: SchemaOptions) =>
           select 1 as place, numbered.base, moved.updated_at, stamp.now from moved, numbered, stamp`
       }
 
+      // The bounds say again what the join says: by them a plan looks the places up, where it was made for a queue of few.
       const settleOne = ({ executionId, tenant }: Commit.Commit, { after, settlements }: QueuedEvent.Settling) =>
         sql`, settled as (
             update ${queue} q
@@ -292,8 +293,8 @@ export const layer = (options: SchemaOptions) =>
                   ) with ordinality as s (standing, outcome, place)
                  limit ${settlements.length}
               ) s, stamp, moved
-             where q.tenant = ${tenant} and q.execution_id = ${executionId}
-               and q.queue_position = s.queue_position
+             where q.tenant = ${tenant} and q.execution_id = ${executionId} and q.queue_position = s.queue_position
+               and q.queue_position between ${after + 1}::int and ${after + settlements.length}::int
           )`
 
       /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */
