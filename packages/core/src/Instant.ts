@@ -51,8 +51,9 @@ export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
 }
 
 /** Whether it is a time at all, of a year from 0001 to 9999: four digits, so that text order is time order, and one that Postgres knows. */
-const isExpressible = (millis: number): boolean =>
-  millis >= Date.parse("0001-01-01") && millis <= Date.parse("9999-12-31T23:59:59.999Z")
+const isExpressible = (millis: number): boolean => millis >= earliest && millis <= latest
+
+const [earliest, latest] = [Date.parse("0001-01-01"), Date.parse("9999-12-31T23:59:59.999Z")]
 
 /** JavaScript rolls 30 February over to March; a text that survives the round trip names a day that exists. */
 const isCanonical = (text: string): boolean => {

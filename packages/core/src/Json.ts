@@ -33,7 +33,10 @@ export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Resul
   const problem = findProblem(value, 0)
   if (!isJson(value, problem)) return Result.fail(problem ?? { path: "", problem: "must be JSON" })
   if (maxBytes === Number.POSITIVE_INFINITY) return Result.succeed(value)
-  const size = utf8Length(JSON.stringify(value))
+  const text = JSON.stringify(value)
+  // A unit of UTF-16 is three bytes of UTF-8 at most: few texts need to be counted.
+  if (text.length * 3 <= maxBytes) return Result.succeed(value)
+  const size = utf8Length(text)
   return size <= maxBytes
     ? Result.succeed(value)
     : Result.fail({ path: "", problem: `is ${size} bytes of JSON; at most ${maxBytes} are accepted` })
@@ -109,8 +112,10 @@ const isJsonObject = (value: Json | undefined): value is Schema.JsonObject =>
 /** JSON text with the keys of every object in code unit order: equal values give equal text, whatever stored them. */
 export const canonical = (value: Json): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
-  const object = asObject(value)
-  if (object === undefined) return JSON.stringify(value)
-  const members = Object.entries(object).toSorted(([left], [right]) => (left < right ? -1 : 1))
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(",")}}`
+  if (!isJsonObject(value)) return JSON.stringify(value)
+  let members = ""
+  for (const key of Object.keys(value).sort()) {
+    members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
+  }
+  return `{${members}}`
 }

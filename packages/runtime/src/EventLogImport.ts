@@ -77,7 +77,7 @@ export type ImportError =
   | PlatformError.PlatformError
 
 /** Rows whose events go into one commit at most, and into one statement about. */
-const batchRowCount = 1000
+const batchRowCount = 2000
 
 /**
  * Imports rows in any order.

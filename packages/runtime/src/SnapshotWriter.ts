@@ -8,7 +8,7 @@ import {
   WorkflowSnapshotModel,
   executionKey
 } from "@refold/core"
-import { Clock, Context, Effect, FiberMap, Layer, Metric, Result, Schema, Semaphore } from "effect"
+import { Clock, Context, Effect, FiberMap, Layer, Metric, Result, Schema } from "effect"
 import * as Metrics from "./Metrics.ts"
 
 /** The data of a state is not what its own schema can encode. */
@@ -24,9 +24,6 @@ export class SnapshotUnencodable extends Schema.TaggedError<SnapshotUnencodable>
 
 /** Snapshots waiting to be stored; beyond that a due snapshot is left to the next replay. */
 const maxPending = 64
-
-/** Snapshots being stored at once: executions that are due together must not take all connections from the work. */
-const maxAtOnce = 2
 
 export class SnapshotWriter extends Context.Service<
   SnapshotWriter,
@@ -55,7 +52,6 @@ export class SnapshotWriter extends Context.Service<
       Effect.gen(function* () {
         const snapshots = yield* WorkflowSnapshotModel
         const pending = yield* FiberMap.make<string, void, never>()
-        const atOnce = yield* Semaphore.make(maxAtOnce)
         yield* Effect.addFinalizer(() => FiberMap.awaitEmpty(pending))
 
         const store = Effect.fn("SnapshotWriter.store")(function* <State extends string, Data>(
@@ -93,8 +89,7 @@ export class SnapshotWriter extends Context.Service<
                     Metric.update(Metrics.snapshotFailures, 1),
                     Effect.logWarning("A snapshot was not stored; replays start further back until one is", cause)
                   )
-                ),
-                atOnce.withPermits(1)
+                )
               ),
               { onlyIfMissing: true }
             )

@@ -1,8 +1,9 @@
 /** Snapshots in PostgreSQL. */
-import { type Json, type Snapshot, WorkflowSnapshotModel } from "@refold/core"
+import { type ExecutionRef, type Json, type Snapshot, type StoreError, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Layer, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { ints } from "./Arrays.ts"
+import { ints, texts } from "./Arrays.ts"
+import { grouped, isInTransaction } from "./Grouping.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
 import { toStoreError } from "./SqlFailure.ts"
@@ -19,6 +20,8 @@ interface SnapshotRow {
   readonly updated_at: Date
   readonly created_at: Date
 }
+
+type Save = Parameters<WorkflowSnapshotModel["Service"]["save"]>[0]
 
 const toSnapshot = (row: SnapshotRow): Snapshot.Snapshot => ({
   ...row,
@@ -37,6 +40,79 @@ export const layer = (options: SchemaOptions) =>
       const sql = yield* SqlClient.SqlClient
       const { snapshots } = tables(sql, options)
 
+      const positionsOfAll = (refs: Array.NonEmptyReadonlyArray<ExecutionRef>) =>
+        sql<{ place: number; position: number }>`
+          select w.place::int, s.position
+            from unnest(${texts(refs.map((ref) => ref.tenant))}, ${texts(refs.map((ref) => ref.executionId))})
+              with ordinality as w (tenant, execution_id, place)
+            cross join lateral (
+              select position from ${snapshots} where tenant = w.tenant and execution_id = w.execution_id order by position
+            ) s
+           order by w.place, s.position`.pipe(
+          Effect.map((rows) => {
+            const positions = Array.map(refs, (): Array<number> => [])
+            for (const { place, position } of rows) positions[place - 1]?.push(position)
+            return positions
+          }),
+          Effect.mapError(toStoreError("Listing snapshots"))
+        )
+
+      // The limit is as in an append: the plan is to look up the few that go.
+      const saveAll = (saves: Array.NonEmptyReadonlyArray<Save>) => {
+        const stored = saves.map(({ snapshot }) => snapshot)
+        const pruned = saves.flatMap(({ prune, snapshot }) =>
+          prune.flatMap((position) => (position === snapshot.position ? [] : { ...snapshot, position }))
+        )
+        return sql`
+          with pruned as (
+            delete from ${snapshots} s using (
+              select * from unnest(
+                ${texts(pruned.map((each) => each.tenant))},
+                ${texts(pruned.map((each) => each.execution_id))},
+                ${ints(pruned.map((each) => each.position))}
+              ) as p (tenant, execution_id, position)
+              limit ${pruned.length}
+            ) p
+             where s.tenant = p.tenant and s.execution_id = p.execution_id and s.position = p.position
+          )
+          insert into ${snapshots} (tenant, execution_id, position, current_state, data, fingerprint, state_hash,
+            started_at, updated_at, created_at)
+          select tenant, execution_id, position, current_state, data::json, fingerprint, state_hash, started_at, updated_at,
+            created_at
+            from unnest(
+              ${texts(stored.map((each) => each.tenant))},
+              ${texts(stored.map((each) => each.execution_id))},
+              ${ints(stored.map((each) => each.position))},
+              ${texts(stored.map((each) => each.current_state))},
+              ${texts(stored.map((each) => JSON.stringify(each.data)))},
+              ${texts(stored.map((each) => each.fingerprint))},
+              ${texts(stored.map((each) => each.state_hash))},
+              ${texts(stored.map((each) => each.started_at))}::timestamptz[],
+              ${texts(stored.map((each) => each.updated_at))}::timestamptz[],
+              ${texts(stored.map((each) => each.created_at))}::timestamptz[]
+            ) as s (tenant, execution_id, position, current_state, data, fingerprint, state_hash, started_at, updated_at,
+              created_at)
+          on conflict (tenant, execution_id, position) do update
+            set current_state = excluded.current_state, data = excluded.data, fingerprint = excluded.fingerprint,
+                state_hash = excluded.state_hash, started_at = excluded.started_at, updated_at = excluded.updated_at,
+                created_at = excluded.created_at`.pipe(
+          Effect.as(Array.map(saves, () => undefined)),
+          Effect.mapError(toStoreError("Storing a snapshot"))
+        )
+      }
+
+      /** Executions that move together are due together. */
+      const together = Effect.fnUntraced(function* <Item, A>(
+        run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, StoreError>
+      ) {
+        const withOthers = yield* grouped(run, (error) => error.reason !== "Refused")
+        return (item: Item) =>
+          isInTransaction(sql).pipe(
+            Effect.flatMap((isPartOfIt) => (isPartOfIt ? run([item]) : withOthers([item]))),
+            Effect.map(Array.headNonEmpty)
+          )
+      })
+
       return WorkflowSnapshotModel.of({
         find: ({ executionId, fingerprint, tenant, to, until }) =>
           sql<SnapshotRow>`
@@ -48,32 +124,8 @@ export const layer = (options: SchemaOptions) =>
             Effect.map((rows) => Option.map(Array.head(rows), toSnapshot)),
             Effect.mapError(toStoreError("Finding a snapshot"))
           ),
-        positions: ({ executionId, tenant }) =>
-          sql<{ position: number }>`
-            select position from ${snapshots}
-             where tenant = ${tenant} and execution_id = ${executionId} order by position`.pipe(
-            Effect.map((rows) => rows.map((row) => row.position)),
-            Effect.mapError(toStoreError("Listing snapshots"))
-          ),
-        save: ({ prune, snapshot }) =>
-          sql`
-            with pruned as (
-              delete from ${snapshots}
-               where tenant = ${snapshot.tenant} and execution_id = ${snapshot.execution_id}
-                 and position = any (${ints(prune)}) and position <> ${snapshot.position}
-            )
-            insert into ${snapshots} (tenant, execution_id, position, current_state, data, fingerprint, state_hash,
-              started_at, updated_at, created_at)
-            values (${snapshot.tenant}, ${snapshot.execution_id}, ${snapshot.position}, ${snapshot.current_state},
-              ${JSON.stringify(snapshot.data)}::text::json, ${snapshot.fingerprint}, ${snapshot.state_hash},
-              ${snapshot.started_at}::timestamptz, ${snapshot.updated_at}::timestamptz, ${snapshot.created_at}::timestamptz)
-            on conflict (tenant, execution_id, position) do update
-              set current_state = excluded.current_state, data = excluded.data, fingerprint = excluded.fingerprint,
-                  state_hash = excluded.state_hash, started_at = excluded.started_at, updated_at = excluded.updated_at,
-                  created_at = excluded.created_at`.pipe(
-            Effect.asVoid,
-            Effect.mapError(toStoreError("Storing a snapshot"))
-          ),
+        positions: yield* together(positionsOfAll),
+        save: yield* together(saveAll),
         readTenant: ({ batchSize = defaultBatchSize, fromExecutionId = "", tenant, toExecutionId }) =>
           pages({
             first: { executionId: fromExecutionId, position: 0 },
