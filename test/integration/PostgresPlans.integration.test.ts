@@ -41,10 +41,12 @@ interface Rows {
   /** How many of them have a queue. */
   readonly queueCount: number
   readonly longest: number
+  /** Half of them are in one state, where there are several. */
+  readonly stateCount: number
 }
 
 /** Written by hand, as the store would have. The queues of one in fifty are left, those of one in fifty begin with a dead event. */
-const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount }: Rows) {
+const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount, stateCount }: Rows) {
   const sql = yield* SqlClient.SqlClient
   const named = (name: string) => table(sql, name)
   const rows = executions.map((at, place) => ({
@@ -62,7 +64,7 @@ const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount }: R
           from json_to_recordset(${JSON.stringify(rows)}::json) as r (tenant text, id text, place int, partition int)
       ) r join ${named("partitions")} p using (partition)`
   yield* sql`insert into ${named("executions")}
-    select tenant, id, partition, 'sample', 0, 'open', length, false, '2020-01-01', '2020-01-01',
+    select tenant, id, partition, 'sample', 0, case when ${stateCount}::int = 1 or place % 4 < 2 then 'open' else 'state ' || place % ${stateCount}::int end, length, false, '2020-01-01', '2020-01-01',
            case when place < ${queueCount} then ${settledCount}::int else 0 end from filled`
   yield* sql`insert into ${named("events")}
     select tenant, id, n, id || '#' || n, 'moved', 'workflow', 'open', 'open', 'somebody', '{"a": 1}', 1,
@@ -295,9 +297,9 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
     () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
-        yield* fill({ executions: small, queueCount: 200, longest: 1200 })
+        yield* fill({ executions: small, queueCount: 200, longest: 1200, stateCount: 1 })
         yield* round("when there is little", own(small, 200, 0))
-        yield* fill({ executions: many, queueCount, longest: 2500 })
+        yield* fill({ executions: many, queueCount, longest: 2500, stateCount: 5000 })
         yield* round("with the plans of a small table", own(many, queueCount, 0))
         yield* sql`discard plans`
         yield* round("without statistics", own(many, queueCount, 1))
@@ -346,15 +348,15 @@ for (const count of [2, 16]) {
     it.effect("no operation reads all of it for having been told of the few rows there were", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
-        const young = executionsOf("young", count, 1)
+        const young = Array.makeBy(count, (n): At => ({ tenant: "large", executionId: `young ${n}` }))
         const first = young[0] ?? assert.fail("no execution")
-        yield* fill({ executions: young, queueCount: count, longest: 4 })
+        yield* fill({ executions: young, queueCount: count, longest: 4, stateCount: 1 })
         for (const name of growing) yield* sql`analyze ${table(sql, name)}`
         // They lack what to work on, and fail; but their statements are planned.
         const early = yield* operationsOf({ name: "young", long: first, queued: [first], free: young })
         for (const { work } of early) yield* Effect.exit(work)
         const later = executionsOf("later", 1000, 100)
-        yield* fill({ executions: later, queueCount: 500, longest: 2500 })
+        yield* fill({ executions: later, queueCount: 500, longest: 2500, stateCount: 500 })
         yield* round("with the plans of a handful", own(later, 500, 0))
         const { explained } = yield* Explaining
         assert.deepStrictEqual(

@@ -66,6 +66,7 @@ layer(store, { excludeTestServices: true })("keys and indexes", (it) => {
         exceptions.map(({ columns, name }) => `${name} (${columns.join(", ")})`),
         [
           'events_by_offset (partition, "offset")',
+          "executions_by_state ((((tenant || ' '::text) || current_state)), ((execution_id || ''::text)))",
           "leases_pkey (partition)",
           "migrations_pkey (migration_id)",
           "partitions_pkey (partition)",

@@ -284,6 +284,21 @@ layer(store, { excludeTestServices: true })("enqueueing in the caller's transact
   )
 })
 
+layer(store, { excludeTestServices: true })("claiming in the caller's transaction", (it) => {
+  it.effect("leaves its commit to wait for the disk", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const at = yield* started(uniqueName("tenant"), "a")
+      yield* enqueue(asking(at, "1"))
+      const [setting] = yield* Effect.andThen(
+        claim(at),
+        sql<{ isAwaited: boolean }>`select current_setting('synchronous_commit') = 'on' as "isAwaited"`
+      ).pipe(sql.withTransaction)
+      assert.deepStrictEqual(setting, { isAwaited: true })
+    })
+  )
+})
+
 layer(store, { excludeTestServices: true })("calls about the same executions", (it) => {
   it.effect("that enqueue lock them in one order, whatever theirs: none has what another waits for", () =>
     Effect.gen(function* () {

@@ -251,10 +251,9 @@ export const layer = (options: SchemaOptions) =>
         const { executionId, expectedPosition, isComplete, settles, tenant } = commit
         const partition = Partition.of(tenant, executionId, partitionCount)
         return sql<Stamp>`
-          with locked as (
-            select partition from ${partitions} where partition = ${partition} for update
-          ), stamp as (
-            select date_trunc('milliseconds', clock_timestamp()) as now, count(*) as locked_count from locked
+          with stamp as (
+            select date_trunc('milliseconds', clock_timestamp()) as now
+              from (select from ${partitions} where partition = ${partition} for update) locked
           ), moved as (
             update ${executions} e
                set position = e.position + 1, current_state = ${event.to_state}, is_complete = ${isComplete},

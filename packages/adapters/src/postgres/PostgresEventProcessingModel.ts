@@ -318,9 +318,9 @@ export const layer = (options: SchemaOptions) =>
         ) found where nth <= ${limitPerTenant}`
 
       // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
-      // not waited for. One row more than asked for tells whether there is more. Rows are locked in one order, as by a
+      // not waited for, but where it is part of a caller's transaction. One row more than asked for tells whether there is more. Rows are locked in one order, as by a
       // commit that settles them: two that take up the same executions wait for each other in a line, not in a circle.
-      const claim = (refs: Array.NonEmptyReadonlyArray<ExecutionRef>, limit: number, ignoreDelay: boolean) => sql<
+      const claim = ({ executions: refs, ignoreDelay = false, limit }: ClaimOptions, isPartOfIt: boolean) => sql<
         HeaderRow &
           QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }
       >`
@@ -345,8 +345,8 @@ export const layer = (options: SchemaOptions) =>
              and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())
         ), counted as (
           update ${queue} q set attempt_count = q.attempt_count + 1
-            from (select * from next limit ${refs.length}) n,
-                 (select set_config('synchronous_commit', 'off', true)) as not_awaited
+            from (select * from next limit ${refs.length}) n
+                 ${isPartOfIt ? sql`` : sql`, (select set_config('synchronous_commit', 'off', true)) as not_awaited`}
            where q.tenant = n.tenant and q.execution_id = n.execution_id and q.queue_position = n.queue_position
           returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
         )
@@ -478,13 +478,13 @@ export const layer = (options: SchemaOptions) =>
             Effect.map((rows) => rows.map((row) => ({ tenant: row.tenant, executionId: row.execution_id }))),
             Effect.mapError(toStoreError("Looking for work"))
           ),
-        claim: ({ executions: refs, ignoreDelay = false, limit }) =>
-          claim(refs, limit, ignoreDelay).pipe(
+        claim: (claimOptions) =>
+          Effect.flatMap(isInTransaction(sql), (isPartOfIt) => claim(claimOptions, isPartOfIt)).pipe(
             Effect.mapError(toStoreError("Taking up work")),
             Effect.flatMap((rows) =>
               Effect.forEach(
                 Array.isReadonlyArrayNonEmpty(rows) ? Array.groupWith(rows, isSameExecution) : [],
-                (group) => toClaim(group, limit)
+                (group) => toClaim(group, claimOptions.limit)
               )
             )
           ),
@@ -546,6 +546,8 @@ export const layer = (options: SchemaOptions) =>
       })
     })
   )
+
+type ClaimOptions = Parameters<WorkflowEventProcessingModel["Service"]["claim"]>[0]
 
 interface RefRow {
   readonly tenant: string

@@ -60,10 +60,17 @@ export const layer = (options: SchemaOptions) =>
         state,
         tenant
       }) => {
-        const inState = state === undefined ? sql`` : sql`and current_state = ${state}`
-        const now = (after: string) => sql<HeaderRow>`
-          select ${columns} from ${executions}
-           where tenant = ${tenant} and execution_id > ${after} ${inState} order by execution_id limit ${batchSize}`
+        // In the words of an index each: of the states, the primary key would be read from the tenant's first to its last.
+        const now = (after: string) =>
+          state === undefined
+            ? sql<HeaderRow>`
+                select ${columns} from ${executions}
+                 where tenant = ${tenant} and execution_id > ${after} order by execution_id limit ${batchSize}`
+            : sql<HeaderRow>`
+                select ${columns} from ${executions}
+                 where tenant || ' ' || current_state = ${`${tenant} ${state}`} and execution_id || '' > ${after}
+                   and current_state = ${state}
+                 order by execution_id || '' limit ${batchSize}`
         // Nothing follows completion, so only an execution's last event can be the one that completed it. The page is cut
         // before the events are looked up: each execution in it has one at the instant.
         const past = (after: string) => sql<HeaderRow>`

@@ -136,7 +136,9 @@ const initial = (
       updated_at timestamptz not null check (updated_at >= started_at),
       primary key (tenant, execution_id)
     ) with (fillfactor = 70)`,
-    sql`create index executions_by_state on ${executions} (tenant, current_state, execution_id)`,
+    // Of values of its own, so that no look-up by tenant and execution can take it: of indexes that hold what it needs, a
+    // plan made while the table is small takes any, and is kept.
+    sql`create index executions_by_state on ${executions} ((tenant || ' ' || current_state), (execution_id || ''))`,
     sql`create table ${events} (
       tenant text collate "C" not null,
       execution_id text collate "C" not null,
@@ -231,8 +233,7 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
       settled_at timestamptz,
       primary key (tenant, execution_id, queue_position)
     ) with (fillfactor = 70)`,
-    // As one value, so that no look-up by tenant and execution can take it for its own: of indexes that begin alike, a plan
-    // made while the table is small takes any, and is kept.
+    // As one value, for the same reason.
     sql`create index queue_by_processing_id on ${queue} ((tenant || ' ' || processing_id))`,
     sql`create unique index queue_by_idempotency_key on ${queue} (tenant, execution_id, idempotency_key)
       where idempotency_key is not null`,
