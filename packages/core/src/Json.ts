@@ -114,7 +114,7 @@ export const canonical = (value: Json): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
   let members = ""
-  for (const key of Object.keys(value).sort()) {
+  for (const key of Object.keys(value).toSorted()) {
     members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
   }
   return `{${members}}`
