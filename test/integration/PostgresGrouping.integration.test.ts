@@ -1,8 +1,9 @@
-/** Commits that come at once are written together: nobody notices, but for the clock. */
+/** What comes at once is written together: nobody notices, but for the clock. */
 import { assert, layer } from "@effect/vitest"
-import { WorkflowEventModel } from "@refold/core"
-import { Array, Effect, Result, Stream } from "effect"
-import { commitOf } from "./commits.ts"
+import { WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
+import { Array, Effect, Exit, Result, Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { type At, commitOf, snapshotOf } from "./commits.ts"
 import { ownSchema, uniqueName } from "./ownSchema.ts"
 
 const own = ownSchema("grouping", { partitionCount: 4 })
@@ -54,6 +55,51 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
       assert.deepInclude(refused, { _tag: "StoreError", reason: "Refused" })
       assert.isTrue(answers.every(([answer]) => Result.isSuccess(answer)))
       assert.strictEqual((yield* Stream.runCollect(model.readTenant({ tenant }))).length, 31)
+    })
+  )
+})
+
+layer(own.layer, { excludeTestServices: true })("snapshots that come at once", (it) => {
+  it.effect("are each stored and pruned, and those of one place are one, in fewer transactions than there are", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const events = yield* WorkflowEventModel
+      const snapshots = yield* WorkflowSnapshotModel
+      const tenant = uniqueName("due")
+      const ats = Array.makeBy(40, (place) => ({ tenant, executionId: `e-${place}` }))
+      yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+      const save = (at: At, position: number) =>
+        snapshots.save({ snapshot: snapshotOf(at, position), prune: [position - 2, position] })
+      const nextTransaction = Effect.map(
+        sql<{ id: number }>`select pg_snapshot_xmax(pg_current_snapshot())::text::int as id`,
+        ([row]) => row?.id ?? 0
+      )
+      for (const position of [1, 2, 3]) {
+        const before = yield* nextTransaction
+        yield* atOnce(ats.map((at) => save(at, position)))
+        assert.isBelow((yield* nextTransaction) - before, 10)
+      }
+      yield* atOnce(Array.makeBy(6, () => save(Array.headNonEmpty(ats), 4)))
+      assert.deepStrictEqual(
+        yield* atOnce(ats.map((at) => snapshots.positions(at))),
+        ats.map((_, place) => (place === 0 ? [3, 4] : [2, 3]))
+      )
+    })
+  )
+
+  it.effect("fail each for its own faults alone", () =>
+    Effect.gen(function* () {
+      const events = yield* WorkflowEventModel
+      const snapshots = yield* WorkflowSnapshotModel
+      const tenant = uniqueName("strange")
+      const ats = Array.makeBy(20, (place) => ({ tenant, executionId: `e-${place}` }))
+      yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+      const saves = [...ats, { tenant, executionId: "nowhere" }].map((at) =>
+        Effect.exit(snapshots.save({ snapshot: snapshotOf(at, 1), prune: [] }))
+      )
+      const exits = yield* atOnce(saves)
+      assert.deepStrictEqual(exits.map(Exit.isSuccess), [...ats.map(() => true), false])
+      assert.strictEqual((yield* Stream.runCollect(snapshots.readTenant({ tenant }))).length, 20)
     })
   )
 })

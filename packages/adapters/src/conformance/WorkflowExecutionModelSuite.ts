@@ -178,6 +178,16 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
+    title: "a tenant and a state are two names, also where they read the same together",
+    check: Effect.gen(function* () {
+      const tenant = yield* freshTenant
+      yield* accepted(moves({ tenant, executionId: "short" }, 0, ["more open"]))
+      yield* accepted(moves({ tenant: `${tenant} more`, executionId: "long" }, 0, ["open"]))
+      yield* equal("of the short name", idsOf(yield* list({ tenant, state: "more open" })), ["short"])
+      yield* equal("of the long name", idsOf(yield* list({ tenant: `${tenant} more`, state: "open" })), ["long"])
+    })
+  },
+  {
     title: "one tenant's executions are unknown to another",
     check: Effect.gen(function* () {
       const [ours, theirs, third] = [yield* freshTenant, yield* freshTenant, yield* freshTenant]

@@ -318,8 +318,9 @@ export const layer = (options: SchemaOptions) =>
         ) found where nth <= ${limitPerTenant}`
 
       // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
-      // not waited for, but where it is part of a caller's transaction. One row more than asked for tells whether there is more. Rows are locked in one order, as by a
-      // commit that settles them: two that take up the same executions wait for each other in a line, not in a circle.
+      // not waited for, unless it is part of a caller's transaction. One row more than asked for tells whether there is more.
+      // Rows are locked in one order, as by a commit that settles them: two that take up the same executions wait for each
+      // other in a line, not in a circle.
       const claim = ({ executions: refs, ignoreDelay = false, limit }: ClaimOptions, isPartOfIt: boolean) => sql<
         HeaderRow &
           QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }

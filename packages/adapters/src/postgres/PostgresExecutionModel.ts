@@ -60,7 +60,8 @@ export const layer = (options: SchemaOptions) =>
         state,
         tenant
       }) => {
-        // In the words of an index each: of the states, the primary key would be read from the tenant's first to its last.
+        // In the words of an index each: of the states, the primary key would be read from the tenant's first to its last. Of
+        // the texts that tenant and state make together, those that end in the state are of one tenant.
         const now = (after: string) =>
           state === undefined
             ? sql<HeaderRow>`

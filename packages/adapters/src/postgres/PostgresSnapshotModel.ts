@@ -1,6 +1,6 @@
 /** Snapshots in PostgreSQL. */
 import { type ExecutionRef, type Json, type Snapshot, type StoreError, WorkflowSnapshotModel } from "@refold/core"
-import { Array, Effect, Layer, Option, Stream } from "effect"
+import { Array, Effect, Layer, Option, Order, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { ints, texts } from "./Arrays.ts"
 import { grouped, isInTransaction } from "./Grouping.ts"
@@ -22,6 +22,11 @@ interface SnapshotRow {
 }
 
 type Save = Parameters<WorkflowSnapshotModel["Service"]["save"]>[0]
+
+const byExecution: Order.Order<Save> = Order.combine(
+  Order.mapInput(Order.String, ({ snapshot }: Save) => snapshot.tenant),
+  Order.mapInput(Order.String, ({ snapshot }: Save) => snapshot.execution_id)
+)
 
 const toSnapshot = (row: SnapshotRow): Snapshot.Snapshot => ({
   ...row,
@@ -57,8 +62,10 @@ export const layer = (options: SchemaOptions) =>
           Effect.mapError(toStoreError("Listing snapshots"))
         )
 
-      // The limit is as in an append: the plan is to look up the few that go.
-      const saveAll = (saves: Array.NonEmptyReadonlyArray<Save>) => {
+      // In one order, so that two that save of the same executions wait for each other in a line, not in a circle. The limit is
+      // as in an append: the plan is to look up the few that go.
+      const saveAll = (unordered: Array.NonEmptyReadonlyArray<Save>) => {
+        const saves = Array.sort(unordered, byExecution)
         const stored = saves.map(({ snapshot }) => snapshot)
         const pruned = saves.flatMap(({ prune, snapshot }) =>
           prune.flatMap((position) => (position === snapshot.position ? [] : { ...snapshot, position }))
