@@ -65,12 +65,15 @@ const specOf = (panels: ReadonlyArray<Panel>): TopLevelSpec => ({
       orient: "bottom",
       symbolType: "stroke",
       symbolStrokeWidth: 2,
-      symbolSize: 400
+      symbolSize: 400,
+      // Four beside each other are wider than a panel.
+      columns: 2,
+      labelLimit: 300
     },
     title: { fontSize: 14, anchor: "start", fontWeight: "bold" }
   },
   resolve: { scale: { x: "independent", y: "independent", color: "independent", strokeDash: "independent" } },
-  spacing: 70,
+  spacing: 90,
   bounds: "flush",
   hconcat: panels.map(({ points, title, x, y }) => {
     const series = [...new Set(points.map((point) => point.series))]
