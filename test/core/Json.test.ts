@@ -56,6 +56,7 @@ describe("Json.check", () => {
     assert.strictEqual(problemOf("x".repeat(300 * 1024)), " is 307202 bytes of JSON; at most 262144 are accepted")
     assert.isUndefined(problemOf("x".repeat(300 * 1024), 400 * 1024))
     assert.strictEqual(problemOf("🙂", 5), " is 6 bytes of JSON; at most 5 are accepted")
+    assert.strictEqual(problemOf("€".repeat(10), 31), " is 32 bytes of JSON; at most 31 are accepted")
   })
 
   it("counts bytes as Buffer does at either side of every border of UTF-8's lengths", () => {
