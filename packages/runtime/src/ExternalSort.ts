@@ -19,7 +19,7 @@ const maxFanIn = 128
 /** Bytes read from a file at a time. */
 const chunkSize = 16 * 1024
 
-/** Rows that are taken in, and that a merge hands on, at a time. */
+/** Rows that a merge hands on at a time. */
 const batchSize = 250
 
 /**
@@ -57,8 +57,7 @@ export const sort = Effect.fnUntraced(function* <Row, E, R>(
     held = []
     heldBytes = 0
   })
-  // A source may hand on all of it at once.
-  yield* Stream.runForEachArray(Stream.rechunk(rows, batchSize), (batch) => {
+  yield* Stream.runForEachArray(rows, (batch) => {
     for (const row of batch) {
       held.push(row)
       heldBytes += weigh(row)
