@@ -4,7 +4,8 @@
  */
 import { TypeScriptWorkflowRuntime, Worker } from "@refold/runtime"
 import { Effect, Layer } from "effect"
-import { SqlClient } from "effect/sql"
+import type { SqlClient } from "effect/sql"
+import { nextTransaction } from "../servers/nextTransaction.ts"
 import { Applied, telling } from "./Applied.ts"
 import * as ByHand from "./ByHand.ts"
 import { onServers, startLedgers, tenant } from "./Database.ts"
@@ -96,11 +97,6 @@ const compareThroughput = Effect.fnUntraced(function* (name: string, target: num
 
 /** Processor time of this process for each event, and transactions that wrote. */
 const costs = Effect.fnUntraced(function* (fiberCount: number, path: Path) {
-  const sql = yield* SqlClient.SqlClient
-  const nextTransaction = Effect.map(
-    sql<{ id: string }>`select pg_snapshot_xmax(pg_current_snapshot())::text as id`,
-    ([row]) => Number(row?.id)
-  )
   const taken: Array<{ readonly micros: number; readonly commits: number }> = []
   for (let turn = 0; turn < 5; turn++) {
     const transaction = yield* nextTransaction

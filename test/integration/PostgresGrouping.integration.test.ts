@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Exit, Result, Stream } from "effect"
-import { SqlClient } from "effect/sql"
+import { nextTransaction } from "../servers/nextTransaction.ts"
 import { type At, commitOf, snapshotOf } from "./commits.ts"
 import { ownSchema, uniqueName } from "./ownSchema.ts"
 
@@ -62,7 +62,6 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
 layer(own.layer, { excludeTestServices: true })("snapshots that come at once", (it) => {
   it.effect("are each stored and pruned, and those of one place are one, in fewer transactions than there are", () =>
     Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
       const events = yield* WorkflowEventModel
       const snapshots = yield* WorkflowSnapshotModel
       const tenant = uniqueName("due")
@@ -70,10 +69,6 @@ layer(own.layer, { excludeTestServices: true })("snapshots that come at once", (
       yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
       const save = (at: At, position: number) =>
         snapshots.save({ snapshot: snapshotOf(at, position), prune: [position - 2, position] })
-      const nextTransaction = Effect.map(
-        sql<{ id: number }>`select pg_snapshot_xmax(pg_current_snapshot())::text::int as id`,
-        ([row]) => row?.id ?? 0
-      )
       for (const position of [1, 2, 3]) {
         const before = yield* nextTransaction
         yield* atOnce(ats.map((at) => save(at, position)))

@@ -64,7 +64,9 @@ const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount, sta
           from json_to_recordset(${JSON.stringify(rows)}::json) as r (tenant text, id text, place int, partition int)
       ) r join ${named("partitions")} p using (partition)`
   yield* sql`insert into ${named("executions")}
-    select tenant, id, partition, 'sample', 0, case when ${stateCount}::int = 1 or place % 4 < 2 then 'open' else 'state ' || place % ${stateCount}::int end, length, false, '2020-01-01', '2020-01-01',
+    select tenant, id, partition, 'sample', 0,
+           case when ${stateCount}::int = 1 or place % 4 < 2 then 'open' else 'state ' || place % ${stateCount}::int end,
+           length, false, '2020-01-01', '2020-01-01',
            case when place < ${queueCount} then ${settledCount}::int else 0 end from filled`
   yield* sql`insert into ${named("events")}
     select tenant, id, n, id || '#' || n, 'moved', 'workflow', 'open', 'open', 'somebody', '{"a": 1}', 1,

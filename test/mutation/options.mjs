@@ -1,8 +1,9 @@
 /**
  * Options of StrykerJS for one package: what is mutated, and the folder of the tests that must notice. Its own option
- * for that, `testFiles`, would leave mutants in what a module does when it is loaded (schemas, tables) switched off.
+ * for that, `testFiles`, would leave mutants in what a module does when it is loaded (schemas, tables) switched off. It
+ * fails where less than `least` percent are noticed.
  */
-export const options = ({ name, mutate, tests }) => ({
+export const options = ({ name, mutate, tests, least = null }) => ({
   mutate,
   testRunner: "vitest",
   vitest: { configFile: "test/mutation/vitest.config.ts", dir: tests },
@@ -17,5 +18,6 @@ export const options = ({ name, mutate, tests }) => ({
   disableTypeChecks: false,
   reporters: ["clear-text"],
   clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
-  warnings: { slow: false }
+  warnings: { slow: false },
+  thresholds: { high: 95, low: 92, break: least }
 })

@@ -113,9 +113,8 @@ const isJsonObject = (value: Json | undefined): value is Schema.JsonObject =>
 export const canonical = (value: Json): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
-  let members = ""
-  for (const key of Object.keys(value).toSorted()) {
-    members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
-  }
-  return `{${members}}`
+  const members = Object.keys(value)
+    .toSorted()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
+  return `{${members.join(",")}}`
 }

@@ -1,4 +1,5 @@
 /** Calls that come at once go together: one statement, one wait for the disk, for many callers. */
+import { StoreError } from "@refold/core"
 import { Array, Cause, Deferred, Effect, Exit, Option, Queue } from "effect"
 import type { SqlClient } from "effect/sql"
 
@@ -21,16 +22,17 @@ interface Call<Item, A, E> {
  *
  * **Details**
  *
- * `run` does all of its items or none, and answers in their order. Where it fails for a group, each call of the group is
- * made by itself, so that it fails for its own faults alone, unless `isForAll` says that it would fail in the same way.
+ * `run` does all of its items or none, and answers in their order. Where the store refuses a group, each call of the group
+ * is made by itself, so that it fails for its own faults alone; a store that cannot be used would fail each in the same way.
+ * A call in a transaction of the caller's, of which a group of many callers cannot be part, is made by itself as well.
  *
  * **Gotchas**
  *
  * A call that is interrupted may have been made.
  */
 export const grouped = <Item, A, E>(
-  run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>,
-  isForAll: (error: E) => boolean
+  sql: SqlClient.SqlClient,
+  run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>
 ) =>
   Effect.gen(function* () {
     const waiting = yield* Queue.bounded<Call<Item, A, E>>(maxWaiting)
@@ -83,7 +85,7 @@ export const grouped = <Item, A, E>(
       return yield* Deferred.await(answer)
     })
 
-    return (items: Array.NonEmptyReadonlyArray<Item>): Effect.Effect<Array.NonEmptyReadonlyArray<A>, E> =>
+    const counted = (items: Array.NonEmptyReadonlyArray<Item>) =>
       Effect.suspend(() => {
         openCount++
         // Where nothing is under way there is nobody to go with, and another fiber is not worth the way.
@@ -94,8 +96,13 @@ export const grouped = <Item, A, E>(
           })
         )
       })
+
+    return (items: Array.NonEmptyReadonlyArray<Item>) =>
+      Effect.flatMap(isInTransaction(sql), (isPartOfIt) => (isPartOfIt ? run(items) : counted(items)))
   })
 
-/** Whether the caller has a transaction of its own, of which a group of many callers cannot be part. */
+const isForAll = (error: unknown): boolean => error instanceof StoreError && error.reason !== "Refused"
+
+/** Whether the caller has a transaction of its own. */
 export const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
   Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)

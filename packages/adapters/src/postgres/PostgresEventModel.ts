@@ -15,7 +15,7 @@ import { Array, Effect, Layer, Option, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "./Arrays.ts"
-import { grouped, isInTransaction } from "./Grouping.ts"
+import { grouped } from "./Grouping.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
@@ -279,20 +279,16 @@ export const layer = (options: SchemaOptions) =>
           select 1 as place, numbered.base, moved.updated_at, stamp.now from moved, numbered, stamp`
       }
 
-      // The bounds say again what the join says: by them a plan looks the places up, where it was made for a queue of few.
+      // The bounds say again what the join says: by them the places are looked up, without them the whole queue is read.
       const settleOne = ({ executionId, tenant }: Commit.Commit, { after, settlements }: QueuedEvent.Settling) =>
         sql`, settled as (
             update ${queue} q
                set standing = s.standing, outcome = s.outcome::json, settled_at = stamp.now, is_left = false
-              from (
-                select ${after}::int + place::int as queue_position, standing, outcome
-                  from unnest(
-                    ${texts(settlements.map((settlement) => settlement._tag))},
-                    ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
-                  ) with ordinality as s (standing, outcome, place)
-                 limit ${settlements.length}
-              ) s, stamp, moved
-             where q.tenant = ${tenant} and q.execution_id = ${executionId} and q.queue_position = s.queue_position
+              from unnest(
+                ${texts(settlements.map((settlement) => settlement._tag))},
+                ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
+              ) with ordinality as s (standing, outcome, place), stamp, moved
+             where q.tenant = ${tenant} and q.execution_id = ${executionId} and q.queue_position = ${after}::int + s.place
                and q.queue_position between ${after + 1}::int and ${after + settlements.length}::int
           )`
 
@@ -363,14 +359,10 @@ export const layer = (options: SchemaOptions) =>
         return yield* Effect.forEach(commits, (each) => Effect.orDie(Effect.fromNullishOr(results.get(each))))
       })
 
-      const commitTogether = yield* grouped(commitInTurns, (error) => error.reason !== "Refused")
+      const commitTogether = yield* grouped(sql, commitInTurns)
 
       const commit = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
-        Effect.flatMap(isInTransaction(sql), (isPartOfIt) =>
-          isPartOfIt || commits.length > 1 || commits[0].events.length > maxGroupedEvents
-            ? commitAll(commits)
-            : commitTogether(commits)
-        )
+        commits.length > 1 || commits[0].events.length > maxGroupedEvents ? commitAll(commits) : commitTogether(commits)
 
       const read: WorkflowEventModel["Service"]["read"] = ({ after = 0, executionId, tenant, to, until, ...rest }) => {
         const batchSize = rest.batchSize ?? defaultBatchSize

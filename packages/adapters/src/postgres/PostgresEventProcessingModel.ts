@@ -245,15 +245,10 @@ export const layer = (options: SchemaOptions) =>
         Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
       )
 
-      const enqueueTogether = yield* grouped(
-        enqueueAll,
-        (error) => error._tag === "StoreError" && error.reason !== "Refused"
-      )
+      const enqueueTogether = yield* grouped(sql, enqueueAll)
 
       const enqueue = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) =>
-        Effect.flatMap(isInTransaction(sql), (isPartOfIt) =>
-          isPartOfIt || events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)
-        )
+        events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)
 
       const isExcepted = (except: ReadonlyArray<WorkflowRef>, header: Fragment) => sql`exists (
         select from unnest(${texts(except.map((ref) => ref.name))}, ${ints(except.map((ref) => ref.version))})

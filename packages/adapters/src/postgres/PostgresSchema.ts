@@ -233,7 +233,7 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
       settled_at timestamptz,
       primary key (tenant, execution_id, queue_position)
     ) with (fillfactor = 70)`,
-    // As one value, for the same reason.
+    // As one value, for the reason that `executions_by_state` has.
     sql`create index queue_by_processing_id on ${queue} ((tenant || ' ' || processing_id))`,
     sql`create unique index queue_by_idempotency_key on ${queue} (tenant, execution_id, idempotency_key)
       where idempotency_key is not null`,

@@ -1,9 +1,9 @@
 /** Snapshots in PostgreSQL. */
-import { type ExecutionRef, type Json, type Snapshot, type StoreError, WorkflowSnapshotModel } from "@refold/core"
+import { type ExecutionRef, type Json, type Snapshot, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Layer, Option, Order, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { ints, texts } from "./Arrays.ts"
-import { grouped, isInTransaction } from "./Grouping.ts"
+import { grouped } from "./Grouping.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
 import { toStoreError } from "./SqlFailure.ts"
@@ -46,19 +46,15 @@ export const layer = (options: SchemaOptions) =>
       const { snapshots } = tables(sql, options)
 
       const positionsOfAll = (refs: Array.NonEmptyReadonlyArray<ExecutionRef>) =>
-        sql<{ place: number; position: number }>`
-          select w.place::int, s.position
+        sql<{ positions: ReadonlyArray<number> }>`
+          select array(
+              select position from ${snapshots}
+               where tenant = w.tenant and execution_id = w.execution_id order by position
+            ) as positions
             from unnest(${texts(refs.map((ref) => ref.tenant))}, ${texts(refs.map((ref) => ref.executionId))})
               with ordinality as w (tenant, execution_id, place)
-            cross join lateral (
-              select position from ${snapshots} where tenant = w.tenant and execution_id = w.execution_id order by position
-            ) s
-           order by w.place, s.position`.pipe(
-          Effect.map((rows) => {
-            const positions = Array.map(refs, (): Array<number> => [])
-            for (const { place, position } of rows) positions[place - 1]?.push(position)
-            return positions
-          }),
+           order by w.place`.pipe(
+          Effect.map((rows) => Array.map(refs, (_, place) => rows[place]?.positions ?? [])),
           Effect.mapError(toStoreError("Listing snapshots"))
         )
 
@@ -108,17 +104,9 @@ export const layer = (options: SchemaOptions) =>
         )
       }
 
-      /** Executions that move together are due together. */
-      const together = Effect.fnUntraced(function* <Item, A>(
-        run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, StoreError>
-      ) {
-        const withOthers = yield* grouped(run, (error) => error.reason !== "Refused")
-        return (item: Item) =>
-          isInTransaction(sql).pipe(
-            Effect.flatMap((isPartOfIt) => (isPartOfIt ? run([item]) : withOthers([item]))),
-            Effect.map(Array.headNonEmpty)
-          )
-      })
+      // Executions that move together are due together.
+      const positionsTogether = yield* grouped(sql, positionsOfAll)
+      const saveTogether = yield* grouped(sql, saveAll)
 
       return WorkflowSnapshotModel.of({
         find: ({ executionId, fingerprint, tenant, to, until }) =>
@@ -131,8 +119,8 @@ export const layer = (options: SchemaOptions) =>
             Effect.map((rows) => Option.map(Array.head(rows), toSnapshot)),
             Effect.mapError(toStoreError("Finding a snapshot"))
           ),
-        positions: yield* together(positionsOfAll),
-        save: yield* together(saveAll),
+        positions: (ref) => Effect.map(positionsTogether([ref]), Array.headNonEmpty),
+        save: (save) => Effect.asVoid(saveTogether([save])),
         readTenant: ({ batchSize = defaultBatchSize, fromExecutionId = "", tenant, toExecutionId }) =>
           pages({
             first: { executionId: fromExecutionId, position: 0 },
