@@ -96,6 +96,21 @@ describe("Instant.parse", () => {
       { numRuns: 1000 }
     ))
 
+  it("gives of milliseconds the text that Date gives, also of fractions and beyond the year 9999", () => {
+    const maxMillis = 8.64e15
+    fc.assert(
+      fc.property(fc.double({ min: -maxMillis, max: maxMillis, noNaN: true }), (at) =>
+        assert.strictEqual(Instant.fromEpochMillis(at), new Date(at).toISOString())
+      ),
+      {
+        numRuns: 1000,
+        examples: [0, -0.5, -1, 59_999.9, 86_399_999, firstMillis, lastMillis, lastMillis + 1].map((at) => [at])
+      }
+    )
+    assert.throws(() => Instant.fromEpochMillis(Number.NaN), RangeError)
+    assert.throws(() => Instant.fromEpochMillis(maxMillis + 86_400_000), RangeError)
+  })
+
   it("keeps text order and time order the same", () =>
     fc.assert(
       fc.property(millis, millis, (left, right) =>

@@ -251,43 +251,43 @@ export const layer = (options: SchemaOptions) =>
         const { executionId, expectedPosition, isComplete, settles, tenant } = commit
         const partition = Partition.of(tenant, executionId, partitionCount)
         return sql<Stamp>`
-          with stamp as (
-            select date_trunc('milliseconds', clock_timestamp()) as now
-              from (select from ${partitions} where partition = ${partition} for update) locked
-          ), moved as (
+          with moved as (
             update ${executions} e
                set position = e.position + 1, current_state = ${event.to_state}, is_complete = ${isComplete},
                    settled_count = e.settled_count + ${settles?.settlements.length ?? 0}::int,
                    updated_at = greatest(stamp.now, e.updated_at)
-              from stamp
+              from (
+                select date_trunc('milliseconds', clock_timestamp()) as now
+                  from (select from ${partitions} where partition = ${partition} for update) locked
+              ) stamp
              where e.tenant = ${tenant} and e.execution_id = ${executionId} and e.position = ${expectedPosition}::int
                ${settles === undefined ? sql`` : sql`and e.settled_count = ${settles.after}::int`}
-            returning e.updated_at
+            returning e.updated_at, stamp.now
           ), numbered as (
             update ${partitions} p set last_offset = p.last_offset + 1 from moved where p.partition = ${partition}
-            returning p.last_offset - 1 as base
+            returning p.last_offset - 1 as base, moved.updated_at, moved.now
           ), inserted as (
             insert into ${events} (tenant, execution_id, position, event_id, event_name, event_type, from_state, to_state,
               user_id, payload, schema_version, created_at, recorded_at, metadata, idempotency_key, partition, "offset")
             select ${tenant}, ${executionId}, ${expectedPosition}::int + 1, ${event.event_id}, ${event.event_name},
               ${event.event_type}, ${event.from_state}, ${event.to_state}, ${event.user_id ?? null}::text,
               ${event.payload === undefined ? null : JSON.stringify(event.payload)}::json, ${event.schema_version}::int,
-              moved.updated_at, moved.updated_at, ${JSON.stringify(event.metadata)}::json,
-              ${event.idempotency_key ?? null}::text, ${partition}::int, numbered.base + 1
-              from moved, numbered
+              updated_at, updated_at, ${JSON.stringify(event.metadata)}::json, ${event.idempotency_key ?? null}::text,
+              ${partition}::int, base + 1
+              from numbered
           )${settles === undefined ? sql`` : settleOne(commit, settles)}
-          select 1 as place, numbered.base, moved.updated_at, stamp.now from moved, numbered, stamp`
+          select 1 as place, base, updated_at, now from numbered`
       }
 
       // The bounds say again what the join says: by them the places are looked up, without them the whole queue is read.
       const settleOne = ({ executionId, tenant }: Commit.Commit, { after, settlements }: QueuedEvent.Settling) =>
         sql`, settled as (
             update ${queue} q
-               set standing = s.standing, outcome = s.outcome::json, settled_at = stamp.now, is_left = false
+               set standing = s.standing, outcome = s.outcome::json, settled_at = numbered.now, is_left = false
               from unnest(
                 ${texts(settlements.map((settlement) => settlement._tag))},
                 ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
-              ) with ordinality as s (standing, outcome, place), stamp, moved
+              ) with ordinality as s (standing, outcome, place), numbered
              where q.tenant = ${tenant} and q.execution_id = ${executionId} and q.queue_position = ${after}::int + s.place
                and q.queue_position between ${after + 1}::int and ${after + settlements.length}::int
           )`

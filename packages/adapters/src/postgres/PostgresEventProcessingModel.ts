@@ -145,14 +145,7 @@ export const layer = (options: SchemaOptions) =>
       /** Of what is refused. */
       const untold = only()
 
-      const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<
-        QueueRow & {
-          readonly place: number
-          readonly is_new: boolean
-          readonly refusal: string | null
-          readonly final_state: string | null
-        }
-      >`
+      const insert = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => sql<InsertedRow>`
         with input as (
           select * from unnest(
             ${texts(events.map((event) => event.tenant))},
@@ -214,11 +207,40 @@ export const layer = (options: SchemaOptions) =>
         select place::int, false, 'closed', final_state, ${untold} from closed
       `
 
+      /**
+       * The same for a single event without a key, as most come, to an execution that is open; otherwise nothing is written.
+       * It takes less than half the time.
+       */
+      const insertOne = (event: QueuedEvent.NewQueuedEvent) => {
+        const { eventId, executionId, processingId, submission, tenant } = event
+        return sql<InsertedRow>`
+          with counted as (
+            insert into ${queueLengths} as l (tenant, execution_id, length)
+            select tenant, execution_id, 1 from ${executions}
+             where tenant = ${tenant} and execution_id = ${executionId} and not is_complete
+            on conflict (tenant, execution_id) do update set length = l.length + 1
+            returning length
+          )
+          insert into ${queue} (tenant, execution_id, queue_position, partition, processing_id, event_id, submission,
+            queued_at)
+          select ${tenant}, ${executionId}, length, ${Partition.of(tenant, executionId, partitionCount)}::int,
+            ${processingId}, ${eventId}, ${JSON.stringify(submission)}::json, date_trunc('milliseconds', clock_timestamp())
+            from counted
+          returning 1 as place, true as is_new, null as refusal, null as final_state, ${placed}`
+      }
+
+      const write = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => {
+        const [first, ...others] = events
+        return others.length > 0 || first.idempotencyKey !== undefined
+          ? insert(events)
+          : Effect.flatMap(insertOne(first), (rows) => (rows.length > 0 ? Effect.succeed(rows) : insert(events)))
+      }
+
       const enqueueAll = Effect.fnUntraced(
         function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) {
           const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
           // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
-          const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(insert(firsts)) : insert(firsts)
+          const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(write(firsts)) : write(firsts)
           const rows = yield* statement.pipe(
             Effect.retry({ times: maxAttempts - 1, while: (error) => sqlState(error) === uniqueViolation })
           )
@@ -312,14 +334,29 @@ export const layer = (options: SchemaOptions) =>
              and not ${isExcepted(except, sql`e`)}
         ) found where nth <= ${limitPerTenant}`
 
+      const isDue = (ignoreDelay: boolean) =>
+        sql`${waits("q")} and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())`
+
       // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
-      // not waited for, unless it is part of a caller's transaction. One row more than asked for tells whether there is more.
+      // not waited for, unless it is part of a caller's transaction.
+      const isNotAwaited = (isPartOfIt: boolean) =>
+        isPartOfIt ? sql`true` : sql`(select set_config('synchronous_commit', 'off', true)) = 'off'`
+
+      // The place is a value, not a row to join: a plan of a small table would go through the queue to find it.
+      const countedOne = ({ executionId, tenant }: ExecutionRef, ignoreDelay: boolean, isPartOfIt: boolean) => sql`
+        with header as (
+          select * from ${executions} where tenant = ${tenant} and execution_id = ${executionId}
+        ), counted as (
+          update ${queue} q set attempt_count = q.attempt_count + 1
+           where q.tenant = ${tenant} and q.execution_id = ${executionId}
+             and q.queue_position = (select settled_count + 1 from header)
+             and ${isDue(ignoreDelay)} and ${isNotAwaited(isPartOfIt)}
+          returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
+        )`
+
       // Rows are locked in one order, as by a commit that settles them: two that take up the same executions wait for each
       // other in a line, not in a circle.
-      const claim = ({ executions: refs, ignoreDelay = false, limit }: ClaimOptions, isPartOfIt: boolean) => sql<
-        HeaderRow &
-          QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }
-      >`
+      const countedMany = (refs: ReadonlyArray<ExecutionRef>, ignoreDelay: boolean, isPartOfIt: boolean) => sql`
         with header as (
           select e.* from (
             select distinct * from unnest(
@@ -337,15 +374,21 @@ export const layer = (options: SchemaOptions) =>
                where q.tenant = h.tenant and q.execution_id = h.execution_id and q.queue_position > h.settled_count
                order by q.queue_position limit 1 for update
             ) q
-           where q.queue_position = h.settled_count + 1 and q.standing = 'Waiting'
-             and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())
+           where q.queue_position = h.settled_count + 1 and ${isDue(ignoreDelay)}
         ), counted as (
           update ${queue} q set attempt_count = q.attempt_count + 1
             from (select * from next limit ${refs.length}) n
-                 ${isPartOfIt ? sql`` : sql`, (select set_config('synchronous_commit', 'off', true)) as not_awaited`}
            where q.tenant = n.tenant and q.execution_id = n.execution_id and q.queue_position = n.queue_position
+             and ${isNotAwaited(isPartOfIt)}
           returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
-        )
+        )`
+
+      // One row more than asked for tells whether there is more.
+      const claim = ({ executions: refs, ignoreDelay = false, limit }: ClaimOptions, isPartOfIt: boolean) => sql<
+        HeaderRow &
+          QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }
+      >`
+        ${refs.length === 1 ? countedOne(refs[0], ignoreDelay, isPartOfIt) : countedMany(refs, ignoreDelay, isPartOfIt)}
         select ${sql.literal(headerColumns.map((column) => `h.${column}`).join(", "))}, h.settled_count,
                c.attempt_count as now_attempt_count, clock_timestamp() as claimed_at, ${columns("q")}
           from counted c join header h using (tenant, execution_id)
@@ -542,6 +585,13 @@ export const layer = (options: SchemaOptions) =>
       })
     })
   )
+
+interface InsertedRow extends QueueRow {
+  readonly place: number
+  readonly is_new: boolean
+  readonly refusal: string | null
+  readonly final_state: string | null
+}
 
 type ClaimOptions = Parameters<WorkflowEventProcessingModel["Service"]["claim"]>[0]
 
