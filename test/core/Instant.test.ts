@@ -8,6 +8,9 @@ const parsed = (text: string) => Result.getOrElse(Instant.parse(text), ({ _tag }
 const lastMillis = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 const firstMillis = Date.parse("0001-01-01")
 const millis = fc.integer({ min: firstMillis, max: lastMillis })
+const millisPerDay = 86_400_000
+
+const assertAsDate = (at: number): void => assert.strictEqual(Instant.fromEpochMillis(at), new Date(at).toISOString())
 
 describe("Instant.parse", () => {
   it.each([
@@ -96,19 +99,27 @@ describe("Instant.parse", () => {
       { numRuns: 1000 }
     ))
 
-  it("gives of milliseconds the text that Date gives, also of fractions and beyond the year 9999", () => {
-    const maxMillis = 8.64e15
+  it("gives of milliseconds the text that Date gives, also of fractions, around midnight and beyond the year 9999", () => {
+    const maxDays = 1e8
+    const maxMillis = maxDays * millisPerDay
+    const aroundMidnight = fc
+      .tuple(fc.integer({ min: 1 - maxDays, max: maxDays - 1 }), fc.integer({ min: -2, max: 2 }))
+      .map(([day, offset]) => day * millisPerDay + offset)
     fc.assert(
-      fc.property(fc.double({ min: -maxMillis, max: maxMillis, noNaN: true }), (at) =>
-        assert.strictEqual(Instant.fromEpochMillis(at), new Date(at).toISOString())
+      fc.property(
+        fc.oneof(millis, aroundMidnight, fc.double({ min: -maxMillis, max: maxMillis, noNaN: true })),
+        assertAsDate
       ),
-      {
-        numRuns: 1000,
-        examples: [0, -0.5, -1, 59_999.9, 86_399_999, firstMillis, lastMillis, lastMillis + 1].map((at) => [at])
-      }
+      { numRuns: 1000, examples: [0, -0.5, -1, 59_999.9, firstMillis, lastMillis, lastMillis + 1].map((at) => [at]) }
     )
     assert.throws(() => Instant.fromEpochMillis(Number.NaN), RangeError)
-    assert.throws(() => Instant.fromEpochMillis(maxMillis + 86_400_000), RangeError)
+    assert.throws(() => Instant.fromEpochMillis(maxMillis + millisPerDay), RangeError)
+  })
+
+  it("and where there are more days than are remembered", () => {
+    for (let place = 0; place < 9000; place++) {
+      assertAsDate(firstMillis + Math.floor(place / 2) * 787 * millisPerDay + (place % 2) * 3_723_004)
+    }
   })
 
   it("keeps text order and time order the same", () =>

@@ -48,7 +48,7 @@ const batchSize = 64
  */
 const batchCount = 2
 
-/** Queued events in one commit, about: what a single event of another execution waits for at most, twice. */
+/** Queued events in one commit, about: a single event of another execution waits for no more than these in each batch. */
 const eventsPerBatch = 256
 
 /** For giving the leases back, which otherwise expire. */
