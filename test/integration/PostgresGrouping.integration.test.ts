@@ -1,6 +1,6 @@
 /** What comes at once is written together: nobody notices, but for the clock. */
 import { assert, layer } from "@effect/vitest"
-import { WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
+import { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Exit, Result, Stream } from "effect"
 import { nextTransaction } from "../servers/nextTransaction.ts"
 import { type At, commitOf, snapshotOf } from "./commits.ts"
@@ -12,16 +12,18 @@ const atOnce = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
   Effect.all(effects, { concurrency: "unbounded" })
 
 layer(own.layer, { excludeTestServices: true })("commits that come at once", (it) => {
-  it.effect("each get their own answer, and every position has one event", () =>
+  it.effect("each get their own answer, and every position has one event, in fewer transactions than there are", () =>
     Effect.gen(function* () {
       const model = yield* WorkflowEventModel
       const tenant = uniqueName("many")
       const at = (place: number) => ({ tenant, executionId: `e-${place % 40}` })
       yield* atOnce(Array.makeBy(40, (place) => model.commit([commitOf(at(place), 0, ["0"])])))
+      const before = yield* nextTransaction
       // Three writers of each execution, all of whom saw it at position 1, among many of others.
       const answers = yield* atOnce(
         Array.makeBy(120, (place) => model.commit([commitOf(at(place), 1, [`by ${place}`], ` of ${place}`)]))
       )
+      assert.isBelow((yield* nextTransaction) - before, 30)
       const winners = answers.flatMap(([answer], place) => (Result.isSuccess(answer) ? [place] : []))
       assert.deepStrictEqual(
         winners.map((place) => place % 40).toSorted((a, b) => a - b),
@@ -55,6 +57,34 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
       assert.deepInclude(refused, { _tag: "StoreError", reason: "Refused" })
       assert.isTrue(answers.every(([answer]) => Result.isSuccess(answer)))
       assert.strictEqual((yield* Stream.runCollect(model.readTenant({ tenant }))).length, 31)
+    })
+  )
+})
+
+layer(own.layer, { excludeTestServices: true })("events that are queued at once", (it) => {
+  it.effect("each get their own place, in fewer transactions than there are", () =>
+    Effect.gen(function* () {
+      const events = yield* WorkflowEventModel
+      const queue = yield* WorkflowEventProcessingModel
+      const tenant = uniqueName("queued")
+      const ats = Array.makeBy(40, (place) => ({ tenant, executionId: `e-${place}` }))
+      yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+      const before = yield* nextTransaction
+      const entries = yield* atOnce(
+        [...ats, ...ats].map((at, place) =>
+          queue.enqueue([
+            { ...at, processingId: `p-${place}`, eventId: `e-${place}`, submission: { event_name: "moved" } }
+          ])
+        )
+      )
+      assert.isBelow((yield* nextTransaction) - before, 10)
+      assert.deepStrictEqual(
+        entries.map(([entry]) => [entry.processingId, entry.executionId]),
+        [...ats, ...ats].map(({ executionId }, place) => [`p-${place}`, executionId])
+      )
+      const placesOf = ({ executionId }: At) =>
+        entries.flatMap(([entry]) => (entry.executionId === executionId ? [entry.queuePosition] : []))
+      for (const at of ats) assert.sameMembers(placesOf(at), [1, 2])
     })
   )
 })
