@@ -41,6 +41,17 @@ const claim = Effect.fnUntraced(function* (...executions: Array.NonEmptyReadonly
   return yield* model.claim({ executions, limit: 100 })
 })
 
+/** A claim has a statement for one execution and another for many: these are of `a`, in either. */
+const forms: ReadonlyArray<{
+  readonly form: string
+  readonly claimed: (a: At, b: At) => Array.NonEmptyReadonlyArray<At>
+  /** Whether it locks the first event of a queue before it looks at its standing. */
+  readonly waitsForTheDead: boolean
+}> = [
+  { form: "alone", claimed: (a) => [a], waitsForTheDead: false },
+  { form: "among others", claimed: (a, b) => [a, b], waitsForTheDead: true }
+]
+
 const rejected: QueuedEvent.Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
 
 /** A commit without events that rejects the next `count` events of the queue. */
@@ -285,13 +296,13 @@ layer(store, { excludeTestServices: true })("enqueueing in the caller's transact
 })
 
 layer(store, { excludeTestServices: true })("claiming in the caller's transaction", (it) => {
-  it.effect("leaves its commit to wait for the disk", () =>
+  it.effect.each(forms)("leaves its commit to wait for the disk, claimed $form", ({ claimed }) =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const at = yield* started(uniqueName("tenant"), "a")
-      yield* enqueue(asking(at, "1"))
+      const [a, b] = yield* startedBoth()
+      yield* enqueue(asking(a, "1"))
       const [setting] = yield* Effect.andThen(
-        claim(at),
+        claim(...claimed(a, b)),
         sql<{ isAwaited: boolean }>`select current_setting('synchronous_commit') = 'on' as "isAwaited"`
       ).pipe(sql.withTransaction)
       assert.deepStrictEqual(setting, { isAwaited: true })
@@ -378,49 +389,78 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
     })
   )
 
-  it.effect("four claimers of one execution each count an attempt, and one of them settles", () =>
-    Effect.gen(function* () {
-      const [a] = yield* startedBoth()
-      for (const round of Array.range(0, 19)) {
-        yield* enqueue(asking(a, `${round}`))
-        const claims = yield* Effect.forEach([1, 2, 3, 4], () => claim(a), { concurrency: "unbounded" })
-        assert.deepStrictEqual(
-          claims
-            .flat()
-            .map((each) => each.events[0].attemptCount)
-            .toSorted((left, right) => left - right),
-          [1, 2, 3, 4]
-        )
-        const settled = yield* Effect.forEach(
-          claims.flat(),
-          (each) => commit(rejecting(a, each.header.position, each.settledCount, each.events.length)),
-          { concurrency: "unbounded" }
-        )
-        assert.lengthOf(
-          settled.filter(([isSettled]) => isSettled === true),
-          1
-        )
-      }
-    })
+  it.effect.each(forms)(
+    "four claimers of one execution, $form, each count an attempt, and one settles",
+    ({ claimed }) =>
+      Effect.gen(function* () {
+        const [a, b] = yield* startedBoth()
+        for (const round of Array.range(0, 19)) {
+          yield* enqueue(asking(a, `${round}`))
+          const claims = yield* Effect.forEach([1, 2, 3, 4], () => claim(...claimed(a, b)), {
+            concurrency: "unbounded"
+          })
+          assert.deepStrictEqual(
+            claims
+              .flat()
+              .map((each) => each.events[0].attemptCount)
+              .toSorted((left, right) => left - right),
+            [1, 2, 3, 4]
+          )
+          const settled = yield* Effect.forEach(
+            claims.flat(),
+            (each) => commit(rejecting(a, each.header.position, each.settledCount, each.events.length)),
+            { concurrency: "unbounded" }
+          )
+          assert.lengthOf(
+            settled.filter(([isSettled]) => isSettled === true),
+            1
+          )
+        }
+      })
   )
 
-  it.effect("a claim and the late end of the attempt before it: the event is neither lost nor passed over", () =>
-    Effect.gen(function* () {
-      const [a] = yield* startedBoth()
-      const [entry] = yield* enqueue(asking(a, "1"), asking(a, "2"))
-      yield* claim(a)
-      const end = yield* inOpenTransaction(claim(a))
-      const late = yield* blocked("late end", fail(entry, "Skip", 1))
-      yield* end
-      yield* Fiber.join(late)
-      const [again] = yield* claim(a)
-      assert.deepInclude(again, { settledCount: 0 })
-      assert.strictEqual(again?.events[0].attemptCount, 3)
-      assert.deepStrictEqual(
-        (yield* queueOf(a)).map((each) => each.standing._tag),
-        ["Waiting", "Waiting"]
-      )
-    })
+  it.effect.each(forms)(
+    "a claim, $form, and the late end of the attempt before it: the event is neither lost nor passed over",
+    ({ claimed, form }) =>
+      Effect.gen(function* () {
+        const [a, b] = yield* startedBoth()
+        const [entry] = yield* enqueue(asking(a, "1"), asking(a, "2"))
+        yield* claim(a)
+        const end = yield* inOpenTransaction(claim(...claimed(a, b)))
+        const late = yield* blocked(`late end ${form}`, fail(entry, "Skip", 1))
+        yield* end
+        yield* Fiber.join(late)
+        const [again] = yield* claim(a)
+        assert.deepInclude(again, { settledCount: 0 })
+        assert.strictEqual(again?.events[0].attemptCount, 3)
+        assert.deepStrictEqual(
+          (yield* queueOf(a)).map((each) => each.standing._tag),
+          ["Waiting", "Waiting"]
+        )
+      })
+  )
+
+  it.effect.each(forms)(
+    "a claim, $form, while a dead event is redriven: it is taken up first or not yet, never the one behind it",
+    ({ claimed, form, waitsForTheDead }) =>
+      Effect.gen(function* () {
+        const [a, b] = yield* startedBoth()
+        const [entry] = yield* enqueue(asking(a, "1"), asking(a, "2"))
+        yield* claim(a)
+        yield* fail(entry, "Block", 1)
+        const end = yield* inOpenTransaction(
+          Effect.flatMap(WorkflowEventProcessingModel, (model) => model.redrive(entry))
+        )
+        const work = claim(...claimed(a, b))
+        const answer = waitsForTheDead
+          ? Fiber.join(yield* blocked(`claim ${form}`, work))
+          : Effect.succeed(yield* unhindered(work))
+        yield* end
+        assert.deepStrictEqual(yield* answer, [])
+        const [next] = yield* claim(...claimed(a, b))
+        assert.strictEqual(placesOf(next?.events ?? []), "a1 a2")
+        assert.strictEqual(next?.events[0].attemptCount, 1)
+      })
   )
 
   it.effect("two that redrive a skipped event: it takes one place, and no gap stays behind it", () =>

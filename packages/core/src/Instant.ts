@@ -25,8 +25,8 @@ export class InvalidInstant extends Schema.TaggedError<InvalidInstant>()("Invali
 /**
  * Milliseconds since 1970 as an instant. Total for the years 0001 to 9999.
  *
- * Every event that is read has two: put together from texts that are there already, in a tenth of the time that
- * `Date.toISOString` takes.
+ * Every event that is read has two, so they are put together from texts that are there already, in a tenth of the time
+ * that `Date.toISOString` takes.
  */
 export const fromEpochMillis = (millis: number): Instant => {
   const whole = Math.trunc(millis)

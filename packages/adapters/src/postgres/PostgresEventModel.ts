@@ -155,6 +155,7 @@ export const layer = (options: SchemaOptions) =>
           ), locked as (
             select partition from ${partitions} where partition = any (${ints(partitionOf)}) order by partition for update
           ), stamp as (
+            -- Counted, so that the clock is read when all are locked.
             select date_trunc('milliseconds', clock_timestamp()) as now, count(*) as locked_count from locked
           ), started as (
             insert into ${executions} (tenant, execution_id, partition, workflow_name, workflow_version, current_state,
@@ -245,7 +246,7 @@ export const layer = (options: SchemaOptions) =>
 
       /**
        * The same for a single event of an execution under way, as most commits are: a statement with fewer parts, which
-       * takes half the time.
+       * takes half the time. The clock is read above the lock: of one `select … for update` it would be read below it.
        */
       const appendOne = (commit: Commit.Commit, event: Commit.NewEvent) => {
         const { executionId, expectedPosition, isComplete, settles, tenant } = commit
@@ -311,8 +312,8 @@ export const layer = (options: SchemaOptions) =>
           const { executionId, expectedPosition, tenant } = commit
           const header = headers.get(executionKey(commit))
           const actual = header?.position ?? 0
-          const reversed =
-            actual === expectedPosition ? Commit.findTimeReversal(commit, header?.updated_at.toISOString()) : undefined
+          const updatedAt = header === undefined ? undefined : instantText(header.updated_at)
+          const reversed = actual === expectedPosition ? Commit.findTimeReversal(commit, updatedAt) : undefined
           return reversed ?? new Commit.PositionConflict({ tenant, executionId, expected: expectedPosition, actual })
         }
       })

@@ -226,7 +226,7 @@ export const layer = (options: SchemaOptions) =>
           select ${tenant}, ${executionId}, length, ${Partition.of(tenant, executionId, partitionCount)}::int,
             ${processingId}, ${eventId}, ${JSON.stringify(submission)}::json, date_trunc('milliseconds', clock_timestamp())
             from counted
-          returning 1 as place, true as is_new, null as refusal, null as final_state, ${placed}`
+          returning 1 as place, true as is_new, null as refusal, null as final_state, queue_position, queued_at`
       }
 
       const write = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => {
@@ -334,14 +334,17 @@ export const layer = (options: SchemaOptions) =>
              and not ${isExcepted(except, sql`e`)}
         ) found where nth <= ${limitPerTenant}`
 
-      const isDue = (ignoreDelay: boolean) =>
+      // Asked of what is counted, in the state that is answered with: an event that waits again since was not there to be seen.
+      const waitsAndIsDue = (ignoreDelay: boolean) =>
         sql`${waits("q")} and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())`
 
       // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
       // not waited for, unless it is part of a caller's transaction.
-      const isNotAwaited = (isPartOfIt: boolean) =>
+      const withoutAwaiting = (isPartOfIt: boolean) =>
         isPartOfIt ? sql`true` : sql`(select set_config('synchronous_commit', 'off', true)) = 'off'`
 
+      // This and the next give `header`, and `counted`: the events taken up, each the first of its queue.
+      //
       // The place is a value, not a row to join: a plan of a small table would go through the queue to find it.
       const countedOne = ({ executionId, tenant }: ExecutionRef, ignoreDelay: boolean, isPartOfIt: boolean) => sql`
         with header as (
@@ -350,7 +353,7 @@ export const layer = (options: SchemaOptions) =>
           update ${queue} q set attempt_count = q.attempt_count + 1
            where q.tenant = ${tenant} and q.execution_id = ${executionId}
              and q.queue_position = (select settled_count + 1 from header)
-             and ${isDue(ignoreDelay)} and ${isNotAwaited(isPartOfIt)}
+             and ${waitsAndIsDue(ignoreDelay)} and ${withoutAwaiting(isPartOfIt)}
           returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
         )`
 
@@ -374,12 +377,12 @@ export const layer = (options: SchemaOptions) =>
                where q.tenant = h.tenant and q.execution_id = h.execution_id and q.queue_position > h.settled_count
                order by q.queue_position limit 1 for update
             ) q
-           where q.queue_position = h.settled_count + 1 and ${isDue(ignoreDelay)}
+           where q.queue_position = h.settled_count + 1
         ), counted as (
           update ${queue} q set attempt_count = q.attempt_count + 1
             from (select * from next limit ${refs.length}) n
            where q.tenant = n.tenant and q.execution_id = n.execution_id and q.queue_position = n.queue_position
-             and ${isNotAwaited(isPartOfIt)}
+             and ${waitsAndIsDue(ignoreDelay)} and ${withoutAwaiting(isPartOfIt)}
           returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
         )`
 

@@ -3,6 +3,7 @@ import { type ExecutionHeader, WorkflowExecutionModel } from "@refold/core"
 import { Array, Effect, Layer, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { texts } from "./Arrays.ts"
+import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { awaitWriters } from "./PostgresEventModel.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
@@ -40,8 +41,8 @@ export const toHeader = (row: HeaderRow): ExecutionHeader => ({
   currentState: row.current_state,
   position: row.position,
   isComplete: row.is_complete,
-  startedAt: row.started_at.toISOString(),
-  updatedAt: row.updated_at.toISOString()
+  startedAt: instantText(row.started_at),
+  updatedAt: instantText(row.updated_at)
 })
 
 const defaultBatchSize = 1000

@@ -4,6 +4,7 @@ import { Array, Effect, Layer, Option, Order, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { ints, texts } from "./Arrays.ts"
 import { grouped } from "./Grouping.ts"
+import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
 import { toStoreError } from "./SqlFailure.ts"
@@ -30,9 +31,9 @@ const byExecution: Order.Order<Save> = Order.combine(
 
 const toSnapshot = (row: SnapshotRow): Snapshot.Snapshot => ({
   ...row,
-  started_at: row.started_at.toISOString(),
-  updated_at: row.updated_at.toISOString(),
-  created_at: row.created_at.toISOString()
+  started_at: instantText(row.started_at),
+  updated_at: instantText(row.updated_at),
+  created_at: instantText(row.created_at)
 })
 
 /** Snapshots can be large: fewer at a time than events. */
