@@ -23,7 +23,8 @@ const executionIds = ["a", "b", "c", "d"]
 type Step =
   /** Events for several executions, by one call. */
   | { readonly _tag: "Commit"; readonly executions: ReadonlyArray<number>; readonly eventCount: number }
-  | { readonly _tag: "Enqueue"; readonly execution: number }
+  /** An event for each of them, by one call. */
+  | { readonly _tag: "Enqueue"; readonly executions: ReadonlyArray<number> }
 
 interface Transaction {
   readonly steps: ReadonlyArray<Step>
@@ -57,7 +58,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       eventCount: fc.integer({ min: 1, max: 2 })
     })
   },
-  { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Enqueue"), execution }) }
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      _tag: fc.constant("Enqueue"),
+      executions: fc.uniqueArray(execution, { minLength: 1, maxLength: 2 })
+    })
+  }
 )
 const transaction: fc.Arbitrary<Transaction> = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 3 }),
@@ -160,10 +167,12 @@ const writing = (tenant: string, name: string, script: ReadonlyArray<Transaction
 
     const perform = Effect.fnUntraced(function* (step: Step, tag: string, own: Written) {
       if (step._tag === "Enqueue") {
-        const [entry] = yield* queue.enqueue([
-          { ...at(step.execution), processingId: tag, eventId: tag, submission: { event_name: "x" } }
-        ])
-        own.queued.push(entry.processingId)
+        const events = step.executions.map((place) => {
+          const id = `${tag} ${place}`
+          return { ...at(place), processingId: id, eventId: id, submission: { event_name: "x" } }
+        })
+        if (!Array.isReadonlyArrayNonEmpty(events)) return
+        own.queued.push(...(yield* queue.enqueue(events)).map((entry) => entry.processingId))
         return
       }
       const commits = yield* Effect.forEach(step.executions, (place) =>
