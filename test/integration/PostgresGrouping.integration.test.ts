@@ -61,6 +61,34 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
   )
 })
 
+layer(own.layer, { excludeTestServices: true })("commits of one execution that meet", (it) => {
+  it.effect("are made all or none, so that the fault of a later one leaves the earlier one's answer true", () =>
+    Effect.gen(function* () {
+      const model = yield* WorkflowEventModel
+      const tenant = uniqueName("meeting")
+      const at = { tenant, executionId: "both" }
+      yield* model.commit([commitOf({ tenant, executionId: "first" }, 0, ["0"])])
+      const taken = {
+        ...commitOf({ tenant, executionId: "first" }, 0, ["0"]),
+        executionId: "both",
+        expectedPosition: 1
+      }
+      const others = Array.makeBy(20, (place) =>
+        Effect.exit(model.commit([commitOf({ tenant, executionId: `e-${place}` }, 0, ["0"])]))
+      )
+      const exits = yield* atOnce([
+        ...others,
+        Effect.exit(model.commit([commitOf(at, 0, ["0"])])),
+        Effect.exit(model.commit([taken]))
+      ])
+      assert.deepStrictEqual(exits.map(Exit.isSuccess), [...others.map(() => true), true, false])
+      const answers = exits.flatMap((exit) => (Exit.isSuccess(exit) ? exit.value.map(Result.isSuccess) : []))
+      assert.isTrue(answers.every((isCommitted) => isCommitted))
+      assert.strictEqual((yield* Stream.runCollect(model.read({ ...at, after: 0 }))).length, 1)
+    })
+  )
+})
+
 layer(own.layer, { excludeTestServices: true })("events that are queued at once", (it) => {
   it.effect("each get their own place, in fewer transactions than there are", () =>
     Effect.gen(function* () {

@@ -343,7 +343,7 @@ export const layer = (options: SchemaOptions) =>
         Effect.mapError(toStoreError("Appending events"))
       )
 
-      /** Commits that met in a group: of one execution, each has its turn after those before it. */
+      /** Commits that met in a group: of one execution, each has its turn after those before it, and all are made or none. */
       const commitInTurns = Effect.fnUntraced(function* (
         commits: Array.NonEmptyReadonlyArray<Commit.Commit>
       ): Effect.fn.Return<Array.NonEmptyReadonlyArray<CommitResult>, StoreError> {
@@ -360,7 +360,14 @@ export const layer = (options: SchemaOptions) =>
         return yield* Effect.forEach(commits, (each) => Effect.orDie(Effect.fromNullishOr(results.get(each))))
       })
 
-      const commitTogether = yield* grouped(sql, commitInTurns)
+      const commitGroup = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
+        new Set(commits.map(executionKey)).size === commits.length
+          ? commitAll(commits)
+          : Effect.catchTag(sql.withTransaction(commitInTurns(commits)), "SqlError", (error) =>
+              Effect.fail(toStoreError("Appending events")(error))
+            )
+
+      const commitTogether = yield* grouped(sql, commitGroup)
 
       const commit = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
         commits.length > 1 || commits[0].events.length > maxGroupedEvents ? commitAll(commits) : commitTogether(commits)
