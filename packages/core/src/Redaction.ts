@@ -9,8 +9,8 @@
  * literals, numbers, booleans and instants of the record.
  *
  * A pseudonym has the length and the punctuation of its text, letters for letters, digits for digits. Of a date or a UUID
- * it is one as well. The same text under the same secret has the same pseudonym, wherever it stands; order is lost. Texts of
- * two or three characters may share one; of two keys of one object that do, the last one's value stays.
+ * it is one as well. The same text under the same secret has the same pseudonym, wherever it stands; order is lost. Short
+ * texts may share one, dates as well, of which there are 9,408; of two keys of one object that do, the last one's value stays.
  */
 import { type Schema, SchemaAST } from "effect"
 import * as Json from "./Json.ts"

@@ -183,8 +183,12 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      * **Details**
      *
      * Submissions to one execution are decided one after another; when a writer elsewhere was faster it loads and decides
-     * anew, at most {@link maxAttempts} times in all. The data of the state is frozen. With an idempotency key, the same submission gives the first result ever after; a rejected one leaves no trace and is
-     * decided again.
+     * anew, at most {@link maxAttempts} times in all. The data of the state is frozen. With an idempotency key, the same
+     * submission gives the first result ever after; a rejected one leaves no trace and is decided again.
+     *
+     * **Gotchas**
+     *
+     * Not for a transaction of the caller's: the state is remembered at once, which a rollback does not take back.
      */
     readonly submitEvent: (options: SubmitOptions) => Effect.Effect<ExecutionState.ExecutionState, SubmitError>
 

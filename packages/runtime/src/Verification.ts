@@ -157,7 +157,7 @@ const hashOf = (workflow: Workflow.Workflow, state: ExecutionState.ExecutionStat
  * **Details**
  *
  * Reads the whole log once, and the feeds, in bounded memory. Executions whose workflow is not registered here are
- * findings. Writers may go on meanwhile.
+ * counted, and their data is not checked. Writers may go on meanwhile.
  */
 export const verify = Effect.fn("Verification.verify")(function* (options: {
   readonly tenant?: string

@@ -3,7 +3,7 @@ import { StoreError } from "@refold/core"
 import { Array, Cause, Deferred, Effect, Exit, Option, Queue } from "effect"
 import type { SqlClient } from "effect/sql"
 
-/** Calls that wait, and go together as the next group; more callers wait to be let in. */
+/** Calls that wait for a group; more callers wait to be let in. */
 const maxWaiting = 256
 
 /** Groups under way at once: while one is at the server, the callers of the other have their answers, and come again. */

@@ -14,11 +14,12 @@ const advice = {
 }
 
 /**
- * The store failed; nothing of the call was written.
+ * The store failed; nothing of the call was written, or all of it, where the connection was lost before the answer.
  *
  * **Details**
  *
- * `reason` says what to do, `isRetryable` whether the same call may work later. `cause` is the driver's own error: for
+ * `reason` says what to do, `isRetryable` whether the same call may work later. Since it may have been made, repeat it with the
+ * idempotency key that it had. `cause` is the driver's own error: for
  * the log, never for branching.
  */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
