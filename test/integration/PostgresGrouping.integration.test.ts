@@ -11,6 +11,15 @@ const own = ownSchema("grouping", { partitionCount: 4 })
 const atOnce = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
   Effect.all(effects, { concurrency: "unbounded" })
 
+/** So many executions of a tenant of their own, each with its first event. */
+const startedMany = Effect.fnUntraced(function* (prefix: string, count: number) {
+  const events = yield* WorkflowEventModel
+  const tenant = uniqueName(prefix)
+  const ats = Array.makeBy(count, (place) => ({ tenant, executionId: `e-${place}` }))
+  yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+  return ats
+})
+
 layer(own.layer, { excludeTestServices: true })("commits that come at once", (it) => {
   it.effect("each get their own answer, and every position has one event, in fewer transactions than there are", () =>
     Effect.gen(function* () {
@@ -92,11 +101,8 @@ layer(own.layer, { excludeTestServices: true })("commits of one execution that m
 layer(own.layer, { excludeTestServices: true })("events that are queued at once", (it) => {
   it.effect("each get their own place, in fewer transactions than there are", () =>
     Effect.gen(function* () {
-      const events = yield* WorkflowEventModel
       const queue = yield* WorkflowEventProcessingModel
-      const tenant = uniqueName("queued")
-      const ats = Array.makeBy(40, (place) => ({ tenant, executionId: `e-${place}` }))
-      yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+      const ats = yield* startedMany("queued", 40)
       const before = yield* nextTransaction
       const entries = yield* atOnce(
         [...ats, ...ats].map((at, place) =>
@@ -120,11 +126,8 @@ layer(own.layer, { excludeTestServices: true })("events that are queued at once"
 layer(own.layer, { excludeTestServices: true })("snapshots that come at once", (it) => {
   it.effect("are each stored and pruned, and those of one place are one, in fewer transactions than there are", () =>
     Effect.gen(function* () {
-      const events = yield* WorkflowEventModel
       const snapshots = yield* WorkflowSnapshotModel
-      const tenant = uniqueName("due")
-      const ats = Array.makeBy(40, (place) => ({ tenant, executionId: `e-${place}` }))
-      yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+      const ats = yield* startedMany("due", 40)
       const save = (at: At, position: number) =>
         snapshots.save({ snapshot: snapshotOf(at, position), prune: [position - 2, position] })
       for (const position of [1, 2, 3]) {
@@ -142,11 +145,9 @@ layer(own.layer, { excludeTestServices: true })("snapshots that come at once", (
 
   it.effect("fail each for its own faults alone", () =>
     Effect.gen(function* () {
-      const events = yield* WorkflowEventModel
       const snapshots = yield* WorkflowSnapshotModel
-      const tenant = uniqueName("strange")
-      const ats = Array.makeBy(20, (place) => ({ tenant, executionId: `e-${place}` }))
-      yield* events.commit(Array.map(ats, (at) => commitOf(at, 0, ["0"])))
+      const ats = yield* startedMany("strange", 20)
+      const { tenant } = Array.headNonEmpty(ats)
       const saves = [...ats, { tenant, executionId: "nowhere" }].map((at) =>
         Effect.exit(snapshots.save({ snapshot: snapshotOf(at, 1), prune: [] }))
       )

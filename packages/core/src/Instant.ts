@@ -42,8 +42,7 @@ const millisPerDay = 86_400_000
 const dayText = (day: number): string => {
   const known = days.get(day)
   if (known !== undefined) return known
-  const [date] = new Date(day * millisPerDay).toISOString().split("T")
-  const text = `${date}T`
+  const text = new Date(day * millisPerDay).toISOString().slice(0, -"00:00:00.000Z".length)
   if (days.size >= maxDays) days.clear()
   days.set(day, text)
   return text

@@ -343,7 +343,7 @@ export const layer = (options: SchemaOptions) =>
         Effect.mapError(toStoreError("Appending events"))
       )
 
-      /** Commits that met in a group: of one execution, each has its turn after those before it, and all are made or none. */
+      /** Of one execution, each has its turn after those before it. */
       const commitInTurns = Effect.fnUntraced(function* (
         commits: Array.NonEmptyReadonlyArray<Commit.Commit>
       ): Effect.fn.Return<Array.NonEmptyReadonlyArray<CommitResult>, StoreError> {
@@ -360,6 +360,7 @@ export const layer = (options: SchemaOptions) =>
         return yield* Effect.forEach(commits, (each) => Effect.orDie(Effect.fromNullishOr(results.get(each))))
       })
 
+      /** Commits that met in a group: all are made or none, also where it takes several turns. */
       const commitGroup = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
         new Set(commits.map(executionKey)).size === commits.length
           ? commitAll(commits)

@@ -75,10 +75,10 @@ const toQueued = (row: QueueRow): Effect.Effect<QueuedEvent.QueuedEvent> =>
     attemptCount: row.attempt_count
   }))
 
-const toNewEntry = (
-  event: QueuedEvent.NewQueuedEvent,
-  row: Pick<QueueRow, "queue_position" | "queued_at">
-): QueuedEvent.QueueEntry => ({
+/** What the store adds to a new event. */
+type NewPlace = Pick<QueueRow, "queue_position" | "queued_at">
+
+const toNewEntry = (event: QueuedEvent.NewQueuedEvent, row: NewPlace): QueuedEvent.QueueEntry => ({
   ...event,
   queuePosition: row.queue_position,
   queuedAt: instantText(row.queued_at),
@@ -260,7 +260,9 @@ export const layer = (options: SchemaOptions) =>
           const entries = new Map<number, QueuedEvent.QueueEntry>()
           for (const row of rows) {
             const event = firsts[row.place - 1]
-            entries.set(row.place - 1, row.is_new && event !== undefined ? toNewEntry(event, row) : yield* toEntry(row))
+            if (event !== undefined) {
+              entries.set(row.place - 1, row.is_new ? toNewEntry(event, row) : yield* toEntry(row))
+            }
           }
           return yield* Effect.forEach(placeOf, (place) => Effect.orDie(Effect.fromNullishOr(entries.get(place))))
         },
@@ -334,32 +336,22 @@ export const layer = (options: SchemaOptions) =>
              and not ${isExcepted(except, sql`e`)}
         ) found where nth <= ${limitPerTenant}`
 
-      // Asked of what is counted, in the state that is answered with: an event that waits again since was not there to be seen.
-      const waitsAndIsDue = (ignoreDelay: boolean) =>
-        sql`${waits("q")} and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())`
-
-      // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
-      // not waited for, unless it is part of a caller's transaction.
-      const withoutAwaiting = (isPartOfIt: boolean) =>
-        isPartOfIt ? sql`true` : sql`(select set_config('synchronous_commit', 'off', true)) = 'off'`
-
       // This and the next give `header`, and `counted`: the events taken up, each the first of its queue.
       //
       // The place is a value, not a row to join: a plan of a small table would go through the queue to find it.
-      const countedOne = ({ executionId, tenant }: ExecutionRef, ignoreDelay: boolean, isPartOfIt: boolean) => sql`
+      const countedOne = ({ executionId, tenant }: ExecutionRef, isToCount: Fragment) => sql`
         with header as (
           select * from ${executions} where tenant = ${tenant} and execution_id = ${executionId}
         ), counted as (
           update ${queue} q set attempt_count = q.attempt_count + 1
            where q.tenant = ${tenant} and q.execution_id = ${executionId}
-             and q.queue_position = (select settled_count + 1 from header)
-             and ${waitsAndIsDue(ignoreDelay)} and ${withoutAwaiting(isPartOfIt)}
+             and q.queue_position = (select settled_count + 1 from header) and ${isToCount}
           returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
         )`
 
       // Rows are locked in one order, as by a commit that settles them: two that take up the same executions wait for each
       // other in a line, not in a circle.
-      const countedMany = (refs: ReadonlyArray<ExecutionRef>, ignoreDelay: boolean, isPartOfIt: boolean) => sql`
+      const countedMany = (refs: ReadonlyArray<ExecutionRef>, isToCount: Fragment) => sql`
         with header as (
           select e.* from (
             select distinct * from unnest(
@@ -382,26 +374,32 @@ export const layer = (options: SchemaOptions) =>
           update ${queue} q set attempt_count = q.attempt_count + 1
             from (select * from next limit ${refs.length}) n
            where q.tenant = n.tenant and q.execution_id = n.execution_id and q.queue_position = n.queue_position
-             and ${waitsAndIsDue(ignoreDelay)} and ${withoutAwaiting(isPartOfIt)}
+             and ${isToCount}
           returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
         )`
 
-      // One row more than asked for tells whether there is more.
-      const claim = ({ executions: refs, ignoreDelay = false, limit }: ClaimOptions, isPartOfIt: boolean) => sql<
-        HeaderRow &
-          QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }
-      >`
-        ${refs.length === 1 ? countedOne(refs[0], ignoreDelay, isPartOfIt) : countedMany(refs, ignoreDelay, isPartOfIt)}
-        select ${sql.literal(headerColumns.map((column) => `h.${column}`).join(", "))}, h.settled_count,
-               c.attempt_count as now_attempt_count, clock_timestamp() as claimed_at, ${columns("q")}
-          from counted c join header h using (tenant, execution_id)
-          cross join lateral (
-            select * from ${queue} q
-             where q.tenant = c.tenant and q.execution_id = c.execution_id and q.queue_position >= c.queue_position
-               and ${waits("q")}
-             order by q.queue_position limit ${limit + 1}
-          ) q
-         order by q.tenant, q.execution_id, q.queue_position`
+      // What is counted is asked in the state that is answered with: an event that waits again since was not there to be seen.
+      // Counting need not survive a crash of the server, whose sessions the work would not survive either: so the count is
+      // not waited for, unless it is part of a caller's transaction. One row more than asked for tells whether there is more.
+      const claim = ({ executions: refs, ignoreDelay = false, limit }: ClaimOptions, isPartOfIt: boolean) => {
+        const isToCount = sql`${waits("q")} and (${ignoreDelay} or q.due_at is null or q.due_at <= clock_timestamp())
+          ${isPartOfIt ? sql`` : sql`and (select set_config('synchronous_commit', 'off', true)) = 'off'`}`
+        return sql<
+          HeaderRow &
+            QueueRow & { readonly settled_count: number; readonly now_attempt_count: number; readonly claimed_at: Date }
+        >`
+          ${refs.length === 1 ? countedOne(refs[0], isToCount) : countedMany(refs, isToCount)}
+          select ${sql.literal(headerColumns.map((column) => `h.${column}`).join(", "))}, h.settled_count,
+                 c.attempt_count as now_attempt_count, clock_timestamp() as claimed_at, ${columns("q")}
+            from counted c join header h using (tenant, execution_id)
+            cross join lateral (
+              select * from ${queue} q
+               where q.tenant = c.tenant and q.execution_id = c.execution_id and q.queue_position >= c.queue_position
+                 and ${waits("q")}
+               order by q.queue_position limit ${limit + 1}
+            ) q
+           order by q.tenant, q.execution_id, q.queue_position`
+      }
 
       const toClaim = Effect.fnUntraced(function* (
         rows: Array.NonEmptyReadonlyArray<Effect.Success<ReturnType<typeof claim>>[number]>,
@@ -589,12 +587,11 @@ export const layer = (options: SchemaOptions) =>
     })
   )
 
-interface InsertedRow extends QueueRow {
+type InsertedRow = {
   readonly place: number
-  readonly is_new: boolean
   readonly refusal: string | null
   readonly final_state: string | null
-}
+} & (({ readonly is_new: true } & NewPlace) | ({ readonly is_new: false } & QueueRow))
 
 type ClaimOptions = Parameters<WorkflowEventProcessingModel["Service"]["claim"]>[0]
 

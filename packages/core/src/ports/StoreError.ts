@@ -18,9 +18,8 @@ const advice = {
  *
  * **Details**
  *
- * `reason` says what to do, `isRetryable` whether the same call may work later. Since it may have been made, repeat it with the
- * idempotency key that it had. `cause` is the driver's own error: for
- * the log, never for branching.
+ * `reason` says what to do, `isRetryable` whether the same call may work later. Since it may have been made, repeat it with
+ * the idempotency key that it had. `cause` is the driver's own error: for the log, never for branching.
  */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   operation: Schema.String,
