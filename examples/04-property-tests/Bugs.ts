@@ -115,7 +115,7 @@ export const bugs: ReadonlyArray<Bug> = [
     foundBy: "upcasts",
     check: () => {
       const refused = Upcast.to(ItemAdded, [
-        (old) => (Schema.is(ItemAddedV1)(old) ? { sku: old.sku, cents: old.euros * 100 - 1, gift: old.gift } : null)
+        (old) => (Schema.is(ItemAddedV1)(old) ? { sku: old.sku, cents: old.euros / 100, gift: old.gift } : null)
       ])
       return checkWorkflow(Workflow.make({ ...sound, events: { ...sound.events, ItemAdded: refused } }), {
         oldPayloads
