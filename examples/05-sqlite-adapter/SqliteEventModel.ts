@@ -10,6 +10,7 @@ export const make = Effect.gen(function* () {
   const { partitionCount, read, write } = yield* SqliteDatabase
   return WorkflowEventModel.of({
     partitionCount,
+    isInTransaction: Effect.succeed(false),
     commit: (commits) =>
       commits.some((commit) => commit.settles !== undefined)
         ? Effect.fail(noQueue)

@@ -8,8 +8,8 @@ import { SqlClient } from "effect/sql"
 
 export const uniqueName = (name: string): string => `test_${name}_${randomBytes(6).toString("hex")}`
 
-export const layerClient = (maxConnections = 10, url: string = inject("databaseUrl")) =>
-  PgClient.layer({ url: Redacted.make(url), maxConnections })
+export const layerClient = (maxConnections = 10, url: string = inject("databaseUrl"), applicationName?: string) =>
+  PgClient.layer({ url: Redacted.make(url), maxConnections, applicationName })
 
 /** Drops the schema when the scope closes, whoever made it. */
 export const dropped = (schema: string) =>
@@ -21,13 +21,17 @@ export const dropped = (schema: string) =>
 /** The ports and the client over a new schema. */
 export const ownSchema = (
   name: string,
-  options: { readonly maxConnections?: number; readonly partitionCount?: number } = {}
+  options: {
+    readonly maxConnections?: number
+    readonly partitionCount?: number
+    readonly applicationName?: string
+  } = {}
 ) => {
-  const { maxConnections, ...migration } = options
+  const { applicationName, maxConnections, ...migration } = options
   const schema = uniqueName(name)
   const layer = PostgresStore.layerMigrated({ schema, ...migration }).pipe(
     Layer.provideMerge(Layer.effectDiscard(dropped(schema))),
-    Layer.provideMerge(layerClient(maxConnections))
+    Layer.provideMerge(layerClient(maxConnections, inject("databaseUrl"), applicationName))
   )
   return { schema, layer }
 }

@@ -135,7 +135,9 @@ const make = Effect.fnUntraced(function* (options: {
   })
 
   const holdOn = (claims: ReadonlyArray<Claim>) =>
-    Effect.sync(() => {
+    Effect.map(events.isInTransaction, (mayBeRolledBack) => {
+      // Of an event that is rolled back with its claim there is nothing to go on with.
+      if (mayBeRolledBack) return
       // What is queued from here on is not in it.
       for (const claim of claims) {
         if (unended.size < maxUnended) unended.set(executionKey(claim.header), { ...claim, hasMore: true })
@@ -241,7 +243,7 @@ const make = Effect.fnUntraced(function* (options: {
       (result) => result
     )
     if (Result.isSuccess(folded) && folded.success !== undefined) {
-      states.set(folded.success)
+      yield* states.set(folded.success)
       yield* snapshots.offer(workflow, state, folded.success)
     }
     // The event that stopped the step is the next one's first: it is claimed, and counted, as such.

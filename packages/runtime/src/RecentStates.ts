@@ -1,6 +1,6 @@
 /** States of the executions used last, so that the next event of one needs no replay. */
-import { type ExecutionRef, type ExecutionState, deepFreeze } from "@refold/core"
-import { Context, Layer } from "effect"
+import { type ExecutionRef, type ExecutionState, WorkflowEventModel, deepFreeze } from "@refold/core"
+import { Context, Effect, Layer } from "effect"
 import { ExecutionCache } from "./ExecutionCache.ts"
 
 /** States kept by default. */
@@ -17,20 +17,25 @@ export class RecentStates extends Context.Service<
   RecentStates,
   {
     readonly get: (ref: ExecutionRef) => ExecutionState.ExecutionState | undefined
-    readonly set: (state: ExecutionState.ExecutionState) => void
+    /** Does nothing in a transaction of the caller's: a rollback would leave a state that never was. */
+    readonly set: (state: ExecutionState.ExecutionState) => Effect.Effect<void>
     readonly delete: (ref: ExecutionRef) => void
   }
 >()("@refold/runtime/RecentStates") {
   static readonly layer = (capacity: number) =>
-    Layer.sync(RecentStates, () => {
-      const states = new ExecutionCache<ExecutionState.ExecutionState>(capacity)
-      return RecentStates.of({
-        get: (ref) => states.get(ref),
-        set: (state) => {
-          deepFreeze(state.data)
-          states.set(state, state)
-        },
-        delete: (ref) => states.delete(ref)
+    Layer.effect(
+      RecentStates,
+      Effect.map(WorkflowEventModel, ({ isInTransaction }) => {
+        const states = new ExecutionCache<ExecutionState.ExecutionState>(capacity)
+        return RecentStates.of({
+          get: (ref) => states.get(ref),
+          set: (state) =>
+            Effect.map(isInTransaction, (mayBeRolledBack) => {
+              deepFreeze(state.data)
+              if (!mayBeRolledBack) states.set(state, state)
+            }),
+          delete: (ref) => states.delete(ref)
+        })
       })
-    })
+    )
 }

@@ -5,6 +5,7 @@ import {
   Snapshot,
   type StoreError,
   type Workflow,
+  WorkflowEventModel,
   WorkflowSnapshotModel,
   executionKey
 } from "@refold/core"
@@ -50,6 +51,7 @@ export class SnapshotWriter extends Context.Service<
     Layer.effect(
       SnapshotWriter,
       Effect.gen(function* () {
+        const { isInTransaction } = yield* WorkflowEventModel
         const snapshots = yield* WorkflowSnapshotModel
         const pending = yield* FiberMap.make<string, void, never>()
         yield* Effect.addFinalizer(() => FiberMap.awaitEmpty(pending))
@@ -78,6 +80,8 @@ export class SnapshotWriter extends Context.Service<
             state: ExecutionState.ExecutionState<Data>
           ) {
             if (!Snapshot.isDue(options.policy, before, state)) return
+            // Its fiber would use the connection of a transaction that may have ended, for a state that may never be.
+            if (yield* isInTransaction) return
             if ((yield* FiberMap.size(pending)) >= maxPending) return
             yield* FiberMap.run(
               pending,

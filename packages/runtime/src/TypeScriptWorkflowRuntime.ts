@@ -188,7 +188,8 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      *
      * **Gotchas**
      *
-     * Not for a transaction of the caller's: the state is remembered at once, which a rollback does not take back.
+     * In a transaction of the caller's on the same SQL client the event is part of it, and the partition is locked until
+     * its end.
      */
     readonly submitEvent: (options: SubmitOptions) => Effect.Effect<ExecutionState.ExecutionState, SubmitError>
 
@@ -324,7 +325,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     const folded = yield* Effect.fromResult(Replay.fold(workflow, state, committed.events))
     // One event at least was committed, so there is a state.
     const after = yield* Effect.orDie(Effect.fromNullishOr(folded))
-    states.set(after)
+    yield* states.set(after)
     yield* snapshots.offer(workflow, before, after)
     return after
   })
@@ -405,7 +406,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
         Effect.fail(new ExecutionContended({ executionId, attemptCount: maxAttempts }))
       )
     )
-    return yield* turns.take(options, submitted)
+    // A caller that holds locks must not wait for one that waits for those.
+    return yield* (yield* events.isInTransaction) ? submitted : turns.take(options, submitted)
   }, Effect.withSpan("TypeScriptWorkflowRuntime.submitEvent"))
 
   /** Refuses what no later state could accept, whatever the execution has come to. */
@@ -435,9 +437,10 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       if (ref !== undefined) found.set(executionKey({ tenant, executionId }), ref)
       else unknownByTenant.set(tenant, (unknownByTenant.get(tenant) ?? new Set()).add(executionId))
     }
+    const mayBeRolledBack = yield* events.isInTransaction
     for (const [tenant, ids] of unknownByTenant) {
       for (const header of yield* executions.findMany({ tenant, executionIds: [...ids] })) {
-        refs.set(header, header.workflow)
+        if (!mayBeRolledBack) refs.set(header, header.workflow)
         found.set(executionKey(header), header.workflow)
       }
     }

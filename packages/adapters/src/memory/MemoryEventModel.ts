@@ -114,6 +114,7 @@ export const layer = Layer.effect(
 
     return WorkflowEventModel.of({
       partitionCount,
+      isInTransaction: Effect.succeed(false),
       commit: (commits) =>
         Effect.flatMap(Clock.currentTimeMillis, (millis) => {
           if (commits.some((commit) => refusalOf(commit) === undefined && isTaken(commit))) {

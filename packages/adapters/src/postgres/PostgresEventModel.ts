@@ -15,7 +15,7 @@ import { Array, Effect, Layer, Option, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "./Arrays.ts"
-import { grouped } from "./Grouping.ts"
+import { grouped, isInTransaction } from "./Grouping.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
@@ -360,18 +360,26 @@ export const layer = (options: SchemaOptions) =>
         return yield* Effect.forEach(commits, (each) => Effect.orDie(Effect.fromNullishOr(results.get(each))))
       })
 
+      const inTransaction = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
+        Effect.catchTag(sql.withTransaction(effect), "SqlError", (error) =>
+          Effect.fail(toStoreError("Appending events")(error))
+        )
+
       /** Commits that met in a group: all are made or none, also where it takes several turns. */
       const commitGroup = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
         new Set(commits.map(executionKey)).size === commits.length
           ? commitAll(commits)
-          : Effect.catchTag(sql.withTransaction(commitInTurns(commits)), "SqlError", (error) =>
-              Effect.fail(toStoreError("Appending events")(error))
-            )
+          : inTransaction(commitInTurns(commits))
 
       const commitTogether = yield* grouped(sql, commitGroup)
 
-      const commit = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
-        commits.length > 1 || commits[0].events.length > maxGroupedEvents ? commitAll(commits) : commitTogether(commits)
+      const commit = Effect.fnUntraced(function* (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
+        // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
+        if (yield* isInTransaction(sql)) return yield* inTransaction(commitAll(commits))
+        return yield* commits.length > 1 || commits[0].events.length > maxGroupedEvents
+          ? commitAll(commits)
+          : commitTogether(commits)
+      })
 
       const read: WorkflowEventModel["Service"]["read"] = ({ after = 0, executionId, tenant, to, until, ...rest }) => {
         const batchSize = rest.batchSize ?? defaultBatchSize
@@ -405,6 +413,7 @@ export const layer = (options: SchemaOptions) =>
 
       return WorkflowEventModel.of({
         partitionCount,
+        isInTransaction: isInTransaction(sql),
         commit,
         read,
         readTenant: ({ batchSize = defaultBatchSize, fromExecutionId = "", tenant, toExecutionId }) =>

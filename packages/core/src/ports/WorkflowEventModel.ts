@@ -13,6 +13,12 @@ export class WorkflowEventModel extends Context.Service<
     readonly partitionCount: number
 
     /**
+     * Whether the caller is in a transaction of its own on the store's client: what it writes is part of that, and may be
+     * rolled back with it. False where a store has no such transactions.
+     */
+    readonly isInTransaction: Effect.Effect<boolean>
+
+    /**
      * Writes commits of different executions, each whole or not at all by itself; answers in their order.
      *
      * **Details**
