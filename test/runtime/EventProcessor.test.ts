@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type FailurePolicy, StoreError, type Workflow, WorkflowEventProcessingModel } from "@refold/core"
 import { EventProcessor, TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Array as Arr, Duration, Effect, Layer, Metric, Ref } from "effect"
+import { Array as Arr, Duration, Effect, Layer, Metric, Ref, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { Fragile, FragileMended, added, burst, guarded } from "./Fragile.ts"
 import {
@@ -455,6 +455,33 @@ describe("EventProcessor", () => {
       assert.deepStrictEqual(
         [yield* count("refold_queued_events_applied"), yield* count("refold_queued_events_rejected")],
         [before[0] === undefined ? 2 : before[0] + 2, before[1] === undefined ? 1 : before[1] + 1]
+      )
+    }).pipe(Effect.provide(fragile()))
+  )
+
+  it.effect("links its span to the traces that the events were queued in", () =>
+    Effect.gen(function* () {
+      yield* start("a")
+      const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      yield* enqueue(
+        "a",
+        added(1),
+        { ...added(2), metadata: { traceparent } },
+        { ...added(3), metadata: { traceparent: "none" } }
+      )
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      yield* Effect.withTracer(turn("a"), tracer)
+      const links = spans.flatMap((span) => (span.name === "EventProcessor.process" ? span.links : []))
+      assert.deepStrictEqual(
+        links.map(({ span }) => [span.traceId, span.spanId]),
+        [["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"]]
       )
     }).pipe(Effect.provide(fragile()))
   )

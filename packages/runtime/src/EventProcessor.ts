@@ -29,8 +29,10 @@ import {
   Random,
   Result,
   Schedule,
+  type Tracer,
   identity
 } from "effect"
+import { Headers, HttpTraceContext } from "effect/http"
 import * as Metrics from "./Metrics.ts"
 import { RecentStates } from "./RecentStates.ts"
 import { SnapshotWriter } from "./SnapshotWriter.ts"
@@ -336,10 +338,30 @@ const make = Effect.fnUntraced(function* (options: {
   return EventProcessor.of({
     process: Effect.fn("EventProcessor.process")(function* ({ executions, ignoreDelay = false, limit }) {
       const claims = yield* takeUp({ executions, limit, ignoreDelay })
+      const links = linksOf(claims)
+      if (links.length > 0)
+        yield* Effect.flatMap(Effect.orDie(Effect.currentSpan), (span) => Effect.sync(() => span.addLinks(links)))
       return yield* Effect.tapErrorTag(processClaims(claims), "StoreError", () => holdOn(claims))
     })
   })
 })
+
+/** Links of a span, of which backends keep no more by default. */
+const maxLinks = 128
+
+/** To the traces that the events were queued in, where they say so by a W3C `traceparent`. */
+const linksOf = (claims: ReadonlyArray<Claim>): ReadonlyArray<Tracer.SpanLink> =>
+  claims
+    .flatMap((claim) => claim.events)
+    .flatMap(({ processingId, submission: { metadata } }) =>
+      metadata?.traceparent === undefined
+        ? []
+        : Option.match(HttpTraceContext.w3c(Headers.fromInput({ traceparent: metadata.traceparent })), {
+            onNone: () => [],
+            onSome: (span) => [{ span, attributes: { processingId } }]
+          })
+    )
+    .slice(0, maxLinks)
 
 const turnOf = ({ header }: Claim, turn: Turn): ExecutionTurn => ({
   tenant: header.tenant,
