@@ -184,4 +184,12 @@ describe("docs/guide.md", () => {
 
     assert.sameMembers(listed, defined)
   })
+
+  it("lists every metric, and no other", () => {
+    const metrics = [...read("packages/runtime/src/Metrics.ts").matchAll(/"(refold_\w+)"/g)].map(([, name]) => name)
+    const listed = [...read("docs/guide.md").matchAll(/^\| `(refold_\w+)` *\|/gm)].map(([, name]) => name)
+
+    assert.isNotEmpty(metrics)
+    assert.sameMembers(listed, metrics)
+  })
 })

@@ -1,4 +1,4 @@
-/** What the runtime counts. */
+/** What the runtime counts: of this process, since it began. Timers are in milliseconds. */
 import { Metric } from "effect"
 
 export const eventsAppended = Metric.counter("refold_events_appended", { incremental: true })
