@@ -1,7 +1,7 @@
 /** The command line on the embedded database, as a person or a script would use it. */
 import { PgliteStore } from "@refold/adapters/pglite"
 import { Effect, Layer } from "effect"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
@@ -74,6 +74,10 @@ describe("refold, embedded", () => {
       [["enqueue", "--tenant", "t"], "Give --tenant, --execution and --event"],
       [["enqueue", "--jsonl", "events.jsonl", "--execution", "e"], "leave out --execution"],
       [["worker", "--redis", "localhost:6379"], "redis://localhost:6379"],
+      [["worker", "--namespace", ""], "--namespace"],
+      [["migrate", "--schema", ""], "1 to 63 bytes"],
+      [["migrate", "--schema", "é".repeat(32)], "1 to 63 bytes"],
+      [["migrate", "--schema", "postgres.public"], "without a full stop"],
       [["dead-letters", "redrive", "id", "--tenant", "t"], "--execution"]
     ]
     const outcomes = await Promise.all(
@@ -83,6 +87,7 @@ describe("refold, embedded", () => {
       expect([code, stdout]).toEqual([2, ""])
       expect(stderr).toContain(word)
     }
+    expect(await readdir(directory)).toEqual([])
   })
 
   it("imports a log, in the order of time, and adds nothing the second time", async () => {
@@ -216,6 +221,14 @@ describe("refold, embedded", () => {
       data: { amount: 120, by: "ann" }
     })
     expect(repeated.stdout).toBe(first.stdout)
+  })
+
+  it("keeps the stores of several schemas apart in one directory", async () => {
+    const started = ["start", "--tenant", "apart", "--workflow", "w", "--execution", "S-1", "--schema", "second"]
+    expect((await refold(directory, started)).code).toBe(0)
+    const list = (...flags: ReadonlyArray<string>) => refold(directory, ["executions", "--tenant", "apart", ...flags])
+    expect((await list()).stdout).toBe("0 executions\n")
+    expect((await list("--schema", "second")).stdout).toContain("1 execution\n")
   })
 
   it("queues an event, shows that it waits, processes it, and has nothing left", async () => {

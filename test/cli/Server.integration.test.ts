@@ -41,6 +41,24 @@ describe("refold, on a server", () => {
     expect(JSON.parse(replayed.stdout).executionState).toMatchObject({ currentState: "Opened", position: 1 })
   })
 
+  it("keeps the stores of several schemas apart in one database, whatever their names hold", async () => {
+    const names = ["first", `it's "odd"; drop schema first cascade; --`]
+    const on = (schema: string, ...args: ReadonlyArray<string>) =>
+      refold(directory, [...args, "--database", url, "--schema", schema])
+    const outcomes = await Promise.all(
+      names.map(async (name) => {
+        const early = await on(name, "executions", "--tenant", "t")
+        await on(name, "migrate")
+        await on(name, "start", "--tenant", "t", "--workflow", "w", "--execution", `of ${name}`)
+        return { name, early, late: await on(name, "executions", "--tenant", "t", "--jsonl") }
+      })
+    )
+    for (const { early, late, name } of outcomes) {
+      expect(complaint(early)).toContain("run `refold migrate`")
+      expect(JSON.parse(late.stdout)).toMatchObject({ executionId: `of ${name}` })
+    }
+  })
+
   it("says in a sentence that a server is not there, and never shows the password", async () => {
     const outcome = await refold(directory, [
       "executions",

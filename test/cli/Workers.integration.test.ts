@@ -1,8 +1,9 @@
 /** Workers as processes of their own, on a real PostgreSQL, with Redis and without. */
-import { PostgresStore } from "@refold/adapters/postgres"
-import { PartitionLeases, WorkflowExecutionModel } from "@refold/core"
+import { PostgresEventStream, PostgresStore } from "@refold/adapters/postgres"
+import { RedisEventStream } from "@refold/adapters/redis"
+import { EventStream, PartitionLeases, WorkflowExecutionModel } from "@refold/core"
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, ManagedRuntime, Option, Redacted, Schedule } from "effect"
+import { Duration, Effect, Layer, ManagedRuntime, Option, Redacted, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -78,7 +79,7 @@ const startWorker = async (...args: ReadonlyArray<string>): Promise<RunningWorke
   return { signal: (name) => signal(name), said, ended }
 }
 
-const untilPosition = (executionId: string, position: number) =>
+const untilPosition = (executionId: string, position: number, schema = "refold") =>
   observer.runPromise(
     Effect.flatMap(WorkflowExecutionModel, (executions) =>
       executions.find({ tenant: "acme", executionId }).pipe(
@@ -87,7 +88,7 @@ const untilPosition = (executionId: string, position: number) =>
           schedule: Schedule.spaced("20 millis")
         })
       )
-    )
+    ).pipe(Effect.provide(PostgresStore.layerWith({ schema })))
   )
 
 const leases = () => observer.runPromise(Effect.flatMap(PartitionLeases, (port) => port.list))
@@ -128,6 +129,52 @@ describe("refold worker, on servers", () => {
       )
     }
   )
+
+  const namespace = `${database} {of} its own`
+
+  it.each([
+    {
+      stream: "Redis",
+      flags: () => ["--redis", inject("redisUrl")],
+      layerStream: () => RedisEventStream.layer({ url: Redacted.make(inject("redisUrl")), namespace })
+    },
+    {
+      stream: "PostgreSQL notifications",
+      flags: () => [],
+      layerStream: () => PostgresEventStream.layerWith({ schema: "PostgreSQL notifications" })
+    }
+  ])("one serves the schema that it was given, and nothing else, woken by $stream of its own", async (each) => {
+    const { flags, layerStream, stream: schema } = each
+    const id = `one in two schemas, ${schema}`
+    const own = { REFOLD_SCHEMA: schema, REFOLD_NAMESPACE: namespace }
+    const enqueue = ["enqueue", "--tenant", "acme", "--execution", id, "--event", "Paid", ...flags()]
+    await run(["migrate"], "", own)
+    await start(id)
+    await run(["start", "--tenant", "acme", "--workflow", "order", "--execution", id], "", own)
+    await run(enqueue)
+
+    /** What the stream has for its reader: what nobody acknowledged, and what comes during an effect. */
+    const wakeUpsDuring = (effect: Effect.Effect<unknown>) =>
+      Effect.gen(function* () {
+        const { reader } = yield* EventStream
+        const { read } = yield* reader
+        const request = { partitions: Array.from({ length: 64 }, (_, partition) => partition), limit: 10 }
+        const before = yield* read({ ...request, timeout: Duration.zero })
+        yield* effect
+        const after = yield* read({ ...request, timeout: Duration.seconds(1) })
+        return [...before.deliveries, ...after.deliveries]
+      }).pipe(Effect.scoped, Effect.provide(layerStream()))
+
+    const queued = await observer.runPromise(wakeUpsDuring(Effect.promise(() => run(enqueue, "", own))))
+    expect(queued).toMatchObject([{ tenant: "acme", executionId: id }])
+
+    const worker = await startWorker("--schema", schema, "--namespace", namespace, ...flags())
+    await untilPosition(id, 2, schema)
+    await observer.runPromise(Effect.repeat(wakeUpsDuring(Effect.void), { until: (left) => left.length === 0 }))
+    worker.signal("SIGTERM")
+    expect((await worker.ended).code).toBe(0)
+    expect(await historyOf(id)).toHaveLength(1)
+  })
 
   it.each([
     ["SIGTERM", 143],

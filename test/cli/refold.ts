@@ -15,7 +15,7 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** The outcome of a command run in a directory. `DATABASE_URL` and `REDIS_URL` are not inherited. */
+/** The outcome of a command run in a directory. Variables that stand for flags are not inherited. */
 export type Run = (
   directory: string,
   args: ReadonlyArray<string>,
@@ -29,7 +29,7 @@ const runOf =
   (program: string): Run =>
   (directory, args, environment = {}, watch = () => {}, stdin = "") =>
     new Promise((resolve, reject) => {
-      const { DATABASE_URL: _, REDIS_URL: __, ...inherited } = process.env
+      const { DATABASE_URL: _, REDIS_URL: __, REFOLD_SCHEMA: ___, REFOLD_NAMESPACE: ____, ...inherited } = process.env
       const child = spawn(process.execPath, ["--conditions=@refold/source", program, ...args], {
         cwd: directory,
         env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...environment },

@@ -38,7 +38,7 @@ const anchorsOf = (text: string): ReadonlyArray<string> =>
 
 /** What Node prints that runs a file; fails as it does. `vitest.config.ts` sees to it that it runs sources. */
 const run = async (path: string, ...args: ReadonlyArray<string>): Promise<string> => {
-  const { DATABASE_URL: _, REDIS_URL: __, ...env } = process.env
+  const { DATABASE_URL: _, REDIS_URL: __, REFOLD_SCHEMA: ___, REFOLD_NAMESPACE: ____, ...env } = process.env
   return (await promisify(execFile)(process.execPath, [join(root, path), ...args], { cwd: root, env })).stdout
 }
 

@@ -72,3 +72,14 @@ export const redis = Flag.Redacted("redis").pipe(
   ),
   Flag.optional
 )
+
+export const namespace = Flag.String("namespace").pipe(
+  Flag.withMetavar("NAME"),
+  Flag.withDescription("Namespace of the streams on that Redis, refold by default (or REFOLD_NAMESPACE)"),
+  Flag.withFallbackConfig(Config.String("REFOLD_NAMESPACE")),
+  Flag.withDefault("refold"),
+  Flag.filter(
+    (name) => name !== "",
+    () => "a name, here or in REFOLD_NAMESPACE"
+  )
+)

@@ -59,16 +59,18 @@ export const enqueue = Command.make(
     user: Flags.user,
     idempotencyKey: Flags.idempotencyKey,
     redis: Flags.redis,
+    namespace: Flags.namespace,
     json: Flags.json
   },
-  Effect.fnUntraced(function* ({ event, execution, idempotencyKey, json, jsonl, payload, redis, tenant, to, user }) {
+  Effect.fnUntraced(function* (options) {
+    const { event, execution, idempotencyKey, json, jsonl, payload, tenant, to, user } = options
     const ofOne = { tenant, execution, event, to, payload, user, "idempotency-key": idempotencyKey }
     if (Option.isSome(jsonl)) {
       const [extra] = Object.entries(ofOne).filter(([, value]: readonly [string, Option.Option<unknown>]) =>
         Option.isSome(value)
       )
       if (extra !== undefined) return yield* wrongUsage(`--jsonl takes all from the lines: leave out --${extra[0]}`)
-      return yield* Effect.provide(enqueueLines(jsonl.value, json), Store.layerWaking(redis))
+      return yield* Effect.provide(enqueueLines(jsonl.value, json), Store.layerWaking(options))
     }
     if (Option.isNone(tenant) || Option.isNone(execution) || Option.isNone(event)) {
       return yield* wrongUsage("Give --tenant, --execution and --event, or --jsonl with a file of events")
@@ -87,7 +89,7 @@ export const enqueue = Command.make(
         ...present("idempotencyKey", idempotencyKey)
       })
     })
-    const enqueued = yield* Effect.provide(enqueueOne, Store.layerWaking(redis))
+    const enqueued = yield* Effect.provide(enqueueOne, Store.layerWaking(options))
     yield* json
       ? Output.printJson(enqueued)
       : Output.printLines(
@@ -198,9 +200,10 @@ export const worker = Command.make(
       Flag.withDescription("Name of this worker, unlike that of any other alive; made up when absent"),
       Flag.optional
     ),
-    redis: Flags.redis
+    redis: Flags.redis,
+    namespace: Flags.namespace
   },
-  Effect.fnUntraced(function* ({ id, redis }) {
+  Effect.fnUntraced(function* ({ id, namespace, redis }) {
     yield* checkIds({ id: Option.getOrUndefined(id) })
     const signals = yield* Signals
     const stream = yield* Store.streamKind(redis)
@@ -223,7 +226,9 @@ export const worker = Command.make(
     })
     const workerId = yield* Effect.provide(
       Effect.scoped(work),
-      Worker.layer({ drainTimeout, ...present("workerId", id) }).pipe(Layer.provideMerge(Store.layerWaking(redis)))
+      Worker.layer({ drainTimeout, ...present("workerId", id) }).pipe(
+        Layer.provideMerge(Store.layerWaking({ redis, namespace }))
+      )
     )
     yield* Effect.annotateLogs(Effect.logInfo("The worker has drained"), { workerId })
   })
@@ -239,6 +244,11 @@ export const worker = Command.make(
     {
       command: "refold worker --database postgres://localhost/app --redis redis://localhost --id worker-1",
       description: "Woken by Redis Streams"
+    },
+    {
+      command:
+        "refold worker --database postgres://localhost/app --schema orders --redis redis://localhost --namespace orders",
+      description: "One of several stores that share both servers"
     }
   ])
 )
@@ -294,6 +304,7 @@ const ofEntry = {
   tenant: Flags.tenant,
   execution: Flags.execution,
   redis: Flags.redis,
+  namespace: Flags.namespace,
   json: Flags.json
 }
 
@@ -333,7 +344,7 @@ const change = (
   })
 
 const redrive = Command.make("redrive", ofEntry, (options) =>
-  Effect.provide(change((queue) => queue.redrive, "Waits again")(options), Store.layerWaking(options.redis))
+  Effect.provide(change((queue) => queue.redrive, "Waits again")(options), Store.layerWaking(options))
 ).pipe(
   Command.withDescription("Let a dead letter be tried again: in its place, or, if it was skipped, behind all others"),
   Command.withExamples([
@@ -345,7 +356,7 @@ const redrive = Command.make("redrive", ofEntry, (options) =>
 )
 
 const discard = Command.make("discard", ofEntry, (options) =>
-  Effect.provide(change((queue) => queue.discard, "Discarded")(options), Store.layerWaking(options.redis))
+  Effect.provide(change((queue) => queue.discard, "Discarded")(options), Store.layerWaking(options))
 ).pipe(
   Command.withDescription("Give a dead letter up: its execution goes on without it, and the queue keeps its record"),
   Command.withExamples([

@@ -50,7 +50,7 @@ const refold = Command.make("refold").pipe(
     QueueCommands.lag,
     StoreCommands.migrate
   ]),
-  Command.withGlobalFlags([Store.Database, Store.DataDirectory])
+  Command.withGlobalFlags([Store.Database, Store.DataDirectory, Store.SchemaName])
 )
 
 /** What went wrong, said on standard error, and the exit code for it. */

@@ -26,6 +26,22 @@ export const DataDirectory = GlobalFlag.Setting("data-dir")({
   )
 })
 
+/** PostgreSQL cuts a longer name, to one that may be another store's; a full stop would separate two names. */
+const maxSchemaBytes = 63
+
+export const SchemaName = GlobalFlag.Setting("schema")({
+  flag: Flag.String("schema").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("Schema of the store in its database, refold by default (or REFOLD_SCHEMA)"),
+    Flag.withFallbackConfig(Config.String("REFOLD_SCHEMA")),
+    Flag.withDefault("refold"),
+    Flag.filter(
+      (name) => name !== "" && Buffer.byteLength(name) <= maxSchemaBytes && !name.includes("."),
+      () => `a name of 1 to ${maxSchemaBytes} bytes without a full stop, here or in REFOLD_SCHEMA`
+    )
+  )
+})
+
 /** A client of the store that was asked for. */
 export const layerClient = Layer.unwrap(
   Effect.gen(function* () {
@@ -40,7 +56,11 @@ export const layerClient = Layer.unwrap(
 
 /** The ports. The embedded database is this command's own, so its schema is kept up to date; a server's is not touched. */
 const layerPorts = Layer.unwrap(
-  Effect.map(Database, (database) => (Option.isNone(database) ? PostgresStore.layerMigrated() : PostgresStore.layer))
+  Effect.gen(function* () {
+    const database = yield* Database
+    const schema = yield* SchemaName
+    return Option.isNone(database) ? PostgresStore.layerMigrated({ schema }) : PostgresStore.layerWith({ schema })
+  })
 )
 
 /** The services that commands work with, on the definitions that the program has. */
@@ -66,12 +86,20 @@ export const streamKind = (
   })
 
 /** For commands that queue events and for workers: with the stream that wakes workers. */
-export const layerWaking = (redis: Option.Option<Redacted.Redacted>) =>
+export const layerWaking = ({
+  namespace,
+  redis
+}: {
+  readonly redis: Option.Option<Redacted.Redacted>
+  readonly namespace: string
+}) =>
   servicesOver(
     Layer.unwrap(
-      Effect.map(Database, (database) => {
-        if (Option.isSome(redis)) return RedisEventStream.layer({ url: redis.value })
-        return Option.isSome(database) ? PostgresEventStream.layer : MemoryEventStream.layer
+      Effect.gen(function* () {
+        const database = yield* Database
+        const schema = yield* SchemaName
+        if (Option.isSome(redis)) return RedisEventStream.layer({ url: redis.value, namespace })
+        return Option.isSome(database) ? PostgresEventStream.layerWith({ schema }) : MemoryEventStream.layer
       })
     )
   )

@@ -163,13 +163,17 @@ export const migrate = Command.make(
   "migrate",
   {},
   Effect.fnUntraced(function* () {
-    const applied = yield* PostgresStore.migrate()
+    const applied = yield* PostgresStore.migrate({ schema: yield* Store.SchemaName })
     yield* Output.printLines(applied.length === 0 ? "The schema is up to date" : `Applied ${applied.join(", ")}`)
   }, Effect.provide(Store.layerClient))
 ).pipe(
   Command.withDescription("Create the schema, or bring an older one up to date"),
   Command.withExamples([
-    { command: "refold migrate --database postgres://localhost/app", description: "Prepare a PostgreSQL database" }
+    { command: "refold migrate --database postgres://localhost/app", description: "Prepare a PostgreSQL database" },
+    {
+      command: "refold migrate --database postgres://localhost/app --schema orders",
+      description: "Beside other stores in that database"
+    }
   ])
 )
 
