@@ -1,16 +1,15 @@
 /** Sessions of a real server, one statement at a time, in an order that fast-check chooses: what fails is replayed by its seed. */
-import { assert, inject, layer } from "@effect/vitest"
-import { PgClient } from "@effect/sql-pg"
-import { PostgresStore } from "@refold/adapters/postgres"
+import { assert, layer } from "@effect/vitest"
 import {
   type WorkflowEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel
 } from "@refold/core"
-import { Array, Effect, Exit, Layer, Queue, Redacted, Result, Stream } from "effect"
+import { Array, Effect, Exit, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import fc from "fast-check"
+import { actorOf, allStill, finish, holdsForAll, kill, tell } from "./actors.ts"
 import { type At, commitOf } from "./commits.ts"
 import { ownSchema, uniqueName } from "./ownSchema.ts"
 
@@ -90,65 +89,6 @@ const run: fc.Arbitrary<Run> = fc.record({
   }),
   turns: fc.array(turn, { minLength: 20, maxLength: 60, size: "max" })
 })
-
-type Ports = SqlClient.SqlClient | WorkflowEventModel | WorkflowExecutionModel | WorkflowEventProcessingModel
-
-/** Ports over a session of its own; of those that wait in a circle one is refused soon. */
-const session = (applicationName: string) =>
-  PostgresStore.layerWith({ schema }).pipe(
-    Layer.provideMerge(
-      PgClient.layer({
-        url: Redacted.make(inject("databaseUrl")),
-        maxConnections: 1,
-        applicationName,
-        startupParameters: { deadlock_timeout: "20ms" }
-      })
-    )
-  )
-
-/** A fiber with a session of its own that goes on only when it is told to. */
-interface Actor<Task> {
-  readonly name: string
-  readonly tasks: Queue.Queue<Task>
-  /** Else it is at work, or waits for a lock. */
-  isAtRest: boolean
-  hasEnded: boolean
-}
-
-const actorOf = Effect.fnUntraced(function* <Task>(
-  name: string,
-  work: (next: Effect.Effect<Task>) => Effect.Effect<void, never, Ports>
-) {
-  const tasks = yield* Queue.unbounded<Task>()
-  const actor: Actor<Task> = { name, tasks, isAtRest: false, hasEnded: false }
-  const next = Effect.suspend(() => {
-    actor.isAtRest = true
-    return Queue.take(tasks)
-  })
-  const end = Effect.sync(() => Object.assign(actor, { isAtRest: true, hasEnded: true }))
-  yield* work(next).pipe(Effect.ensuring(end), Effect.provide(yield* Layer.build(session(name))), Effect.forkScoped)
-  return actor
-})
-
-/** Returns once each of them is at rest or waits for a lock. */
-const settled = Effect.fnUntraced(function* (actors: ReadonlyArray<Pick<Actor<never>, "name" | "isAtRest">>) {
-  const sql = yield* SqlClient.SqlClient
-  for (let asked = 0; asked < 5000; asked++) {
-    if (actors.every((actor) => actor.isAtRest)) return
-    const waiting = yield* sql<{ name: string }>`
-      select a.application_name as name from pg_locks l join pg_stat_activity a using (pid) where not l.granted`
-    const names = new Set(waiting.map(({ name }) => name))
-    if (actors.every((actor) => actor.isAtRest || names.has(actor.name))) return
-  }
-  assert.fail("a session neither came to rest nor waited for a lock")
-})
-
-const tell = <Task>(actor: Actor<Task>, task: Task) =>
-  Effect.suspend(() => {
-    if (!actor.isAtRest || actor.hasEnded) return Effect.void
-    actor.isAtRest = false
-    return Effect.asVoid(Queue.offer(actor.tasks, task))
-  })
 
 /** What is told to have been written: event ids and processing ids. */
 interface Written {
@@ -276,20 +216,19 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
   const given: Array<Given> = []
   const writers = yield* Effect.forEach(scripts, (script, place) => {
     const name = `${tenant} ${place}`
-    return actorOf(name, writing(tenant, name, script, written))
+    return actorOf(schema, name, writing(tenant, name, script, written))
   })
-  const asker = yield* actorOf(`${tenant} asks`, asking(tenant, given))
+  const asker = yield* actorOf(schema, `${tenant} asks`, asking(tenant, given))
   const actors = [...writers, asker]
 
   for (const turn of turns) {
-    yield* settled(actors)
+    yield* allStill(actors)
     switch (turn._tag) {
       case "Follow":
         yield* follow(feeds)
         break
       case "Kill":
-        yield* sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity
-          where application_name = ${`${tenant} ${turn.writer}`}`
+        yield* kill({ name: `${tenant} ${turn.writer}` })
         break
       case "Write": {
         const writer = writers[turn.writer]
@@ -305,14 +244,8 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
       }
     }
   }
-  // Whoever still has something to do does it, in turns; of those that wait in a circle one is refused.
-  for (let round = 0; !writers.every((writer) => writer.hasEnded); round++) {
-    assert.isBelow(round, 1000)
-    yield* settled(actors)
-    for (const writer of writers) yield* tell(writer, undefined)
-    yield* follow(feeds)
-  }
-  yield* settled(actors)
+  yield* finish(writers, follow(feeds))
+  yield* allStill(actors)
   yield* follow(feeds)
 
   for (const { begin, events, partition } of feeds) {
@@ -347,20 +280,7 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
 layer(store, { excludeTestServices: true })("sessions in any order of their statements", (it) => {
   it.effect(
     "lose nothing that was answered and keep nothing that was not, leave no gap, pass no feed, and change no answer of the past",
-    () =>
-      Effect.gen(function* () {
-        const context = yield* Effect.context<Ports>()
-        const property = fc.asyncProperty(run, async (each) => {
-          await Effect.runPromiseWith(context)(Effect.scoped(holds(each)))
-        })
-        const numRuns = Math.ceil((fc.readConfigureGlobal().numRuns ?? 100) / 5)
-        // Shrinking ends in time to print the seed.
-        yield* Effect.promise(() =>
-          Promise.resolve(
-            fc.assert(property, { numRuns, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true })
-          )
-        )
-      }),
+    () => holdsForAll(run, 20, (each) => Effect.scoped(holds(each))),
     120_000
   )
 })

@@ -1,0 +1,105 @@
+/** Actors: fibers with a session of a real server each, which go on one step at a time, and only when they are told to. */
+import { assert, inject } from "@effect/vitest"
+import { PgClient } from "@effect/sql-pg"
+import { PostgresStore } from "@refold/adapters/postgres"
+import type { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowExecutionModel } from "@refold/core"
+import { Effect, Layer, Queue, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import fc from "fast-check"
+
+export type Ports = SqlClient.SqlClient | WorkflowEventModel | WorkflowExecutionModel | WorkflowEventProcessingModel
+
+export interface Actor<Task> {
+  readonly name: string
+  readonly tasks: Queue.Queue<Task>
+  /** Else it is at work, or waits for a lock. */
+  isAtRest: boolean
+  hasEnded: boolean
+}
+
+/** Ports over a session of its own; of those that wait in a circle one is refused soon. */
+const session = (schema: string, applicationName: string) =>
+  PostgresStore.layerWith({ schema }).pipe(
+    Layer.provideMerge(
+      PgClient.layer({
+        url: Redacted.make(inject("databaseUrl")),
+        maxConnections: 1,
+        applicationName,
+        startupParameters: { deadlock_timeout: "20ms" }
+      })
+    )
+  )
+
+/** Starts the work, which rests wherever it asks for its next task. The name is unique on the server. */
+export const actorOf = Effect.fnUntraced(function* <Task>(
+  schema: string,
+  name: string,
+  work: (next: Effect.Effect<Task>) => Effect.Effect<void, never, Ports>
+) {
+  const tasks = yield* Queue.unbounded<Task>()
+  const actor: Actor<Task> = { name, tasks, isAtRest: false, hasEnded: false }
+  const next = Effect.suspend(() => {
+    actor.isAtRest = true
+    return Queue.take(tasks)
+  })
+  const end = Effect.sync(() => Object.assign(actor, { isAtRest: true, hasEnded: true }))
+  const own = yield* Layer.build(session(schema, name))
+  yield* work(next).pipe(Effect.ensuring(end), Effect.provide(own), Effect.forkScoped)
+  return actor
+})
+
+/** Gives an actor its next task, if it is at rest. */
+export const tell = <Task>(actor: Actor<Task>, task: Task) =>
+  Effect.suspend(() => {
+    if (!actor.isAtRest || actor.hasEnded) return Effect.void
+    actor.isAtRest = false
+    return Effect.asVoid(Queue.offer(actor.tasks, task))
+  })
+
+/** Ends an actor's session, whether that waits or is between two steps; the actor goes on with another. */
+export const kill = ({ name }: Pick<Actor<never>, "name">) =>
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = ${name}`
+  )
+
+/** Returns once each of them is at rest or waits for a lock. Asks the server, a bounded number of times, instead of sleeping. */
+export const allStill = Effect.fnUntraced(function* (actors: ReadonlyArray<Pick<Actor<never>, "name" | "isAtRest">>) {
+  const sql = yield* SqlClient.SqlClient
+  for (let asked = 0; asked < 5000; asked++) {
+    if (actors.every((actor) => actor.isAtRest)) return
+    const waiting = yield* sql<{ name: string }>`
+      select a.application_name as name from pg_locks l join pg_stat_activity a using (pid) where not l.granted`
+    const names = new Set(waiting.map(({ name }) => name))
+    if (actors.every((actor) => actor.isAtRest || names.has(actor.name))) return
+  }
+  assert.fail("a session neither came to rest nor waited for a lock")
+})
+
+/** Lets all come to their end, in turns, with a look after each round; of those that wait in a circle one is refused. */
+export const finish = Effect.fnUntraced(function* <E, R>(
+  actors: ReadonlyArray<Actor<void>>,
+  look: Effect.Effect<void, E, R>
+) {
+  for (let round = 0; !actors.every((actor) => actor.hasEnded); round++) {
+    assert.isBelow(round, 1000)
+    yield* allStill(actors)
+    for (const actor of actors) yield* tell(actor, undefined)
+    yield* look
+  }
+})
+
+/** Checks a property of runs: of fewer than of others, where those have a hundred cases, since each takes half a second. */
+export const holdsForAll = Effect.fnUntraced(function* <Run, E, R>(
+  runs: fc.Arbitrary<Run>,
+  perHundred: number,
+  holds: (run: Run) => Effect.Effect<void, E, R>
+) {
+  const context = yield* Effect.context<R>()
+  const property = fc.asyncProperty(runs, (each) => Effect.runPromiseWith(context)(holds(each)))
+  const numRuns = Math.ceil(((fc.readConfigureGlobal().numRuns ?? 100) * perHundred) / 100)
+  // Shrinking ends in time to print the seed.
+  yield* Effect.promise(() =>
+    Promise.resolve(fc.assert(property, { numRuns, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true }))
+  )
+})
