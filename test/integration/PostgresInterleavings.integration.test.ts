@@ -281,6 +281,6 @@ layer(store, { excludeTestServices: true })("sessions in any order of their stat
   it.effect(
     "lose nothing that was answered and keep nothing that was not, leave no gap, pass no feed, and change no answer of the past",
     () => holdsForAll(run, 20, (each) => Effect.scoped(holds(each))),
-    120_000
+    150_000
   )
 })

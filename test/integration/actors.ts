@@ -100,6 +100,6 @@ export const holdsForAll = Effect.fnUntraced(function* <Run, E, R>(
   const numRuns = Math.ceil(((fc.readConfigureGlobal().numRuns ?? 100) * perHundred) / 100)
   // Shrinking ends in time to print the seed.
   yield* Effect.promise(() =>
-    Promise.resolve(fc.assert(property, { numRuns, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true }))
+    Promise.resolve(fc.assert(property, { numRuns, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true }))
   )
 })
