@@ -48,7 +48,7 @@ type Step =
     }
   /** An operator takes one of those that are dead or skipped, or any at all where none is. */
   | { readonly _tag: "Redrive" | "Discard"; readonly choice: number }
-  /** An event for each of them, by one call; of those with one key the first alone is queued. */
+  /** An event for each of them, by one call; of those of one execution with one key the first alone is queued. */
   | { readonly _tag: "Enqueue"; readonly executions: ReadonlyArray<number>; readonly key: string | undefined }
 
 interface Episode {
@@ -150,7 +150,7 @@ const run = fc.oneof(
     .map((kinds) => runOf(fc.oneof(...kinds)))
 )
 
-/** What calls were answered, as far as their transactions were answered as committed. */
+/** What calls were answered; of a transaction that was not answered as committed, nothing. */
 interface Told {
   /** By an enqueue or a redrive: entries at their places. */
   readonly placed: Array<QueuedEvent.QueueEntry>
@@ -241,7 +241,7 @@ const assertFollows = (before: Seen, after: Seen) => {
   }
 }
 
-/** Those of which fewer attempts are counted than before. */
+/** Those of which fewer attempts are counted than before: as often as they were redriven, at most. */
 const setBack = (before: Seen, after: Seen): ReadonlyArray<string> => {
   const counts = new Map(after.entries.map((entry) => [entry.processingId, entry.attemptCount]))
   return before.entries.flatMap(({ attemptCount, processingId }) =>
@@ -265,7 +265,7 @@ const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen
     settled
   )
   for (const executionId of executionIds) {
-    /** Each place is one event's, and none is left out. */
+    // Each place is one event's for ever, and none is left out.
     const events = new Map(
       [...placed, ...claimed.flatMap(({ claim }) => claim.events), ...last.entries]
         .filter((each) => each.executionId === executionId)

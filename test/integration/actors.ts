@@ -89,7 +89,7 @@ export const finish = Effect.fnUntraced(function* <E, R>(
   }
 })
 
-/** Checks a property of runs: of fewer than of others, where those have a hundred cases, since each takes half a second. */
+/** Checks a property of runs, of which each takes up to half a second: so many for each hundred cases of other properties. */
 export const holdsForAll = Effect.fnUntraced(function* <Run, E, R>(
   runs: fc.Arbitrary<Run>,
   perHundred: number,
