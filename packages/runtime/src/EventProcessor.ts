@@ -339,8 +339,7 @@ const make = Effect.fnUntraced(function* (options: {
     process: Effect.fn("EventProcessor.process")(function* ({ executions, ignoreDelay = false, limit }) {
       const claims = yield* takeUp({ executions, limit, ignoreDelay })
       const links = linksOf(claims)
-      if (links.length > 0)
-        yield* Effect.flatMap(Effect.orDie(Effect.currentSpan), (span) => Effect.sync(() => span.addLinks(links)))
+      if (links.length > 0) yield* Effect.map(Effect.orDie(Effect.currentSpan), (span) => span.addLinks(links))
       return yield* Effect.tapErrorTag(processClaims(claims), "StoreError", () => holdOn(claims))
     })
   })

@@ -17,7 +17,7 @@ export class RecentStates extends Context.Service<
   RecentStates,
   {
     readonly get: (ref: ExecutionRef) => ExecutionState.ExecutionState | undefined
-    /** Does nothing in a transaction of the caller's: a rollback would leave a state that never was. */
+    /** Freezes the data and keeps the state; not in a transaction of the caller's, whose rollback could not take it back. */
     readonly set: (state: ExecutionState.ExecutionState) => Effect.Effect<void>
     readonly delete: (ref: ExecutionRef) => void
   }

@@ -437,8 +437,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       if (ref !== undefined) found.set(executionKey({ tenant, executionId }), ref)
       else unknownByTenant.set(tenant, (unknownByTenant.get(tenant) ?? new Set()).add(executionId))
     }
-    const mayBeRolledBack = yield* events.isInTransaction
     for (const [tenant, ids] of unknownByTenant) {
+      const mayBeRolledBack = yield* events.isInTransaction
       for (const header of yield* executions.findMany({ tenant, executionIds: [...ids] })) {
         if (!mayBeRolledBack) refs.set(header, header.workflow)
         found.set(executionKey(header), header.workflow)
