@@ -504,6 +504,44 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
       }
     })
   )
+
+  it.effect.each([
+    { while: "it is redriven and dies again", behindCount: 0, isInOneTransaction: true },
+    { while: "it is redriven and dies again, call by call", behindCount: 0, isInOneTransaction: false },
+    { while: "it is redriven and dies again behind another", behindCount: 1, isInOneTransaction: true }
+  ])(
+    "one that waits to discard a skipped event, while $while: it is discarded where it is now, and passed",
+    ({ behindCount, isInOneTransaction }) =>
+      Effect.gen(function* () {
+        const [a] = yield* startedBoth()
+        const model = yield* WorkflowEventProcessingModel
+        const [entry] = yield* enqueue(asking(a, "1"))
+        yield* claim(a)
+        yield* fail(entry, "Skip", 1)
+        if (behindCount > 0) yield* enqueue(asking(a, "2"))
+        const diesAgain = Effect.gen(function* () {
+          yield* model.redrive(entry)
+          if (behindCount > 0) yield* commit(rejecting(a, 1, 1, behindCount))
+          const [again] = yield* claim(a)
+          assert(again !== undefined)
+          yield* fail(again.events[0], "Block", 1)
+        })
+        const end = yield* inOpenTransaction(isInOneTransaction ? diesAgain : commit(commitOf(a, 1, ["more"])))
+        const discard = Effect.flatMap(WorkflowEventProcessingModel, (other) => other.discard(entry))
+        const waiting = yield* blocked(`discard ${behindCount} ${isInOneTransaction}`, discard)
+        if (!isInOneTransaction) yield* diesAgain
+        yield* end
+        const discarded = Option.toArray(yield* Fiber.join(waiting))
+        assert.strictEqual(placesOf(discarded), `a${2 + behindCount}`)
+        assert.deepStrictEqual(
+          (yield* queueOf(a)).filter((each) => each.processingId === entry.processingId),
+          discarded
+        )
+        yield* enqueue(asking(a, "next"))
+        const [next] = yield* claim(a)
+        assert.strictEqual(placesOf(next?.events ?? []), `a${3 + behindCount}`)
+      })
+  )
 })
 
 test.live(

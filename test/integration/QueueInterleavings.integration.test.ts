@@ -589,7 +589,7 @@ const holds = Effect.fnUntraced(function* ({ queues, scripts, turns }: Run) {
 layer(store, { excludeTestServices: true })("actors at one queue, in any order of their statements", (it) => {
   it.effect(
     "settle each event once and in order, and lose none: what a claim answers is the first in a row that waits",
-    () => holdsForAll(run, 40, (each) => Effect.scoped(holds(each))),
+    () => holdsForAll(run, 80, (each) => Effect.scoped(holds(each))),
     150_000
   )
 })

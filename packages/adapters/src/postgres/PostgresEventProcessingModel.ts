@@ -127,7 +127,7 @@ export const layer = (options: SchemaOptions) =>
       const waits = (alias: string) => sql.literal(`${alias}.standing || '' = 'Waiting'`)
 
       const isProcessing = (tenant: string, processingId: string) =>
-        sql`tenant || ' ' || processing_id = ${`${tenant} ${processingId}`} and processing_id = ${processingId}`
+        sql`q.tenant || ' ' || q.processing_id = ${`${tenant} ${processingId}`} and q.processing_id = ${processingId}`
 
       /** By the index of processing ids: the primary key would be read from the first of the execution's entries to the last. */
       const isEntry = ({ executionId, processingId, tenant }: EntryKey) =>
@@ -423,7 +423,8 @@ export const layer = (options: SchemaOptions) =>
       /**
        * Settles an event without its execution, which goes on after it. Locks in the order of a commit, the execution before
        * the event, and looks at the event once it is locked: a claim or a redrive under way must not leave a waiting event
-       * behind the count of those settled.
+       * behind the count of those settled. So the count follows what was settled, at the place where that was: another may
+       * have given the event a new one since this statement began.
        */
       const giveUp = (
         { executionId, tenant }: ExecutionRef,
@@ -433,20 +434,19 @@ export const layer = (options: SchemaOptions) =>
       ) => sql<QueueRow>`
         with execution as (
           select * from ${executions} where tenant = ${tenant} and execution_id = ${executionId} for update
-        ), given as (
-          select q.* from execution e join ${queue} q using (tenant, execution_id)
-           where ${event} and (q.standing = 'Skipped' or q.queue_position = e.settled_count + 1) for update of q
+        ), settled as (
+          update ${queue} q
+             set standing = ${standing}, outcome = ${outcome}, is_left = false,
+                 settled_at = date_trunc('milliseconds', clock_timestamp())
+            from execution e
+           where q.tenant = e.tenant and q.execution_id = e.execution_id
+             and ${event} and (q.standing = 'Skipped' or q.queue_position = e.settled_count + 1)
+          returning q.*
         ), moved as (
-          update ${executions} e set settled_count = given.queue_position from given
-           where e.tenant = given.tenant and e.execution_id = given.execution_id and given.standing <> 'Skipped'
+          update ${executions} e set settled_count = greatest(e.settled_count, s.queue_position) from settled s
+           where e.tenant = s.tenant and e.execution_id = s.execution_id
         )
-        update ${queue} q
-           set standing = ${standing}, outcome = ${outcome}, is_left = false,
-               settled_at = date_trunc('milliseconds', clock_timestamp())
-          from given
-         where q.tenant = given.tenant and q.execution_id = given.execution_id
-           and q.queue_position = given.queue_position
-        returning ${columns("q")}`
+        select ${columns("q")} from settled q`
 
       const settleFailed = (
         event: FailedEvent,
@@ -485,7 +485,7 @@ export const layer = (options: SchemaOptions) =>
           update ${queue} q set ${again} where ${entry} and standing = 'Dead' returning ${columns("q")}`
         const atTheEnd = sql<QueueRow>`
           with skipped as (
-            select tenant, execution_id from ${queue} where ${entry} and standing = 'Skipped' for update
+            select tenant, execution_id from ${queue} q where ${entry} and standing = 'Skipped' for update
           ), counted as (
             update ${queueLengths} l set length = l.length + 1 from skipped s
              where l.tenant = s.tenant and l.execution_id = s.execution_id
@@ -502,7 +502,7 @@ export const layer = (options: SchemaOptions) =>
           ref,
           sql`${isProcessing(ref.tenant, processingId)} and q.standing in ('Dead', 'Skipped')`,
           "Discarded",
-          sql`given.outcome`
+          sql`q.outcome`
         )
 
       const changed = (operation: string, rows: Effect.Effect<ReadonlyArray<QueueRow>, SqlError>) =>
