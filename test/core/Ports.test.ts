@@ -19,6 +19,7 @@ const storeReasons = [
   "SchemaMissing",
   "SchemaOlder",
   "SchemaNewer",
+  "SchemaName",
   "Locked",
   "Refused",
   "Invalid"

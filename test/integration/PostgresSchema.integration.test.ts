@@ -238,6 +238,31 @@ describe("migrations", () => {
     }).pipe(Effect.scoped, Effect.provide(layerClient()))
   )
 
+  it.live("a schema's name that PostgreSQL would cut or take apart is refused, and nothing is made", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const schemas = sql`select nspname from pg_namespace where nspname like ${"long%"} or nspname like ${"é%"}`
+      for (const schema of ["", "long".repeat(16), "é".repeat(32), "long.name"]) {
+        const refusals = [
+          yield* Effect.flip(PostgresStore.migrate({ schema })),
+          yield* Effect.flip(Effect.scoped(Layer.build(PostgresStore.layerWith({ schema }))))
+        ]
+        assert.deepStrictEqual(
+          refusals.map((refusal) => [refusal.reason, refusal.isRetryable]),
+          [
+            ["SchemaName", false],
+            ["SchemaName", false]
+          ]
+        )
+      }
+      assert.deepStrictEqual(yield* schemas, [])
+      const longest = "l".repeat(63)
+      yield* dropped(longest)
+      yield* PostgresStore.migrate({ schema: longest, partitionCount: 4 })
+      yield* Effect.scoped(Layer.build(PostgresStore.layerWith({ schema: longest })))
+    }).pipe(Effect.scoped, Effect.provide(layerClient()))
+  )
+
   it.live("a schema that is missing, not migrated or newer is told apart, with what to do", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -245,7 +270,7 @@ describe("migrations", () => {
       yield* dropped(schema)
       const missing = {
         isRetryable: false,
-        message: "Opening the store failed: the schema is not there: run `refold migrate`",
+        message: `Opening the store failed: the schema is not there: run \`refold migrate\` (schema "${schema}")`,
         reason: "SchemaMissing"
       }
       assert.deepStrictEqual(yield* reasonOf(schema), missing)
@@ -255,7 +280,7 @@ describe("migrations", () => {
       yield* sql`insert into ${sql(`${schema}.migrations`)} (migration_id, name) values (1000, 'of the future')`
       assert.deepStrictEqual(yield* reasonOf(schema), {
         isRetryable: false,
-        message: "Opening the store failed: the schema is newer than this version of Refold: update Refold",
+        message: `Opening the store failed: the schema is newer than this version of Refold: update Refold (schema "${schema}")`,
         reason: "SchemaNewer"
       })
       yield* sql`delete from ${sql(`${schema}.migrations`)}`

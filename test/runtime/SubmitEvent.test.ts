@@ -1,7 +1,7 @@
 /** `submitEvent`: an accepted event is appended and its state returned; a refused one leaves no trace. */
 import { assert, describe, it } from "@effect/vitest"
 import { Commit, type Workflow } from "@refold/core"
-import { TypeScriptWorkflowRuntime, type SubmitOptions, maxAttempts } from "@refold/runtime"
+import { TypeScriptWorkflowRuntime, type SubmitOptions, maxSubmitAttempts } from "@refold/runtime"
 import { Array as Arr, Effect, Fiber, Layer, Metric, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Order, OrderTwo, add } from "./Order.ts"
@@ -371,8 +371,8 @@ describe("submitEvent", () => {
         yield* TestClock.adjust("1 minute")
         const error = yield* Fiber.join(ours)
         if (error._tag !== "ExecutionContended") return assert.fail(error.message)
-        assert.strictEqual(error.attemptCount, maxAttempts)
-        assert.strictEqual(attemptCount, maxAttempts)
+        assert.strictEqual(error.attemptCount, maxSubmitAttempts)
+        assert.strictEqual(attemptCount, maxSubmitAttempts)
         assert.strictEqual((yield* eventsOf()).length, 1)
       }).pipe(Effect.provide(memory()))
     )

@@ -62,16 +62,16 @@ export class CompletionTimeout extends Schema.TaggedError<CompletionTimeout>()("
 }
 
 /** A workflow by name, or a definition: the newest registered version is started, or the one named. */
-export interface WorkflowRef {
+export interface WorkflowToStart {
   readonly name: string
   readonly version?: number
 }
 
 /** Data that a start may bring: any of the fields of the definition's data, as JSON. */
-export type StartData<W extends WorkflowRef> =
+export type StartData<W extends WorkflowToStart> =
   W extends Workflow.Workflow<infer _State, infer Data> ? Partial<Data> & Schema.JsonObject : Schema.JsonObject
 
-export interface StartOptions<W extends WorkflowRef = WorkflowRef> {
+export interface StartOptions<W extends WorkflowToStart = WorkflowToStart> {
   readonly workflow: W
   readonly tenant: string
   readonly executionId: string
@@ -173,7 +173,7 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
   TypeScriptWorkflowRuntime,
   {
     /** Starts an execution and returns its first state. */
-    readonly startWorkflow: <W extends WorkflowRef>(
+    readonly startWorkflow: <W extends WorkflowToStart>(
       options: StartOptions<W>
     ) => Effect.Effect<ExecutionState.ExecutionState, StartError>
 
@@ -183,7 +183,7 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      * **Details**
      *
      * Submissions to one execution are decided one after another; when a writer elsewhere was faster it loads and decides
-     * anew, at most {@link maxAttempts} times in all. The data of the state is frozen. With an idempotency key, the same
+     * anew, at most {@link maxSubmitAttempts} times in all. The data of the state is frozen. With an idempotency key, the same
      * submission gives the first result ever after; a rejected one leaves no trace and is decided again.
      *
      * **Gotchas**
@@ -255,7 +255,7 @@ const rejections = ["TransitionRejected", "PayloadInvalid", "ExecutionComplete",
 const maxWorkflowRefs = 10_000
 
 /** Attempts of one submission against faster writers. */
-export const maxAttempts = 10
+export const maxSubmitAttempts = 10
 
 const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: number }) {
   const events = yield* WorkflowEventModel
@@ -330,7 +330,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return after
   })
 
-  const startWorkflow = Effect.fn("TypeScriptWorkflowRuntime.startWorkflow")(function* <W extends WorkflowRef>(
+  const startWorkflow = Effect.fn("TypeScriptWorkflowRuntime.startWorkflow")(function* <W extends WorkflowToStart>(
     options: StartOptions<W>
   ) {
     const { data, executionId, idempotencyKey, metadata, tenant, userId } = options
@@ -403,7 +403,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1)),
       Effect.retry({ while: (error) => error._tag === "PositionConflict", schedule: backOff }),
       Effect.catchTag("PositionConflict", () =>
-        Effect.fail(new ExecutionContended({ executionId, attemptCount: maxAttempts }))
+        Effect.fail(new ExecutionContended({ executionId, attemptCount: maxSubmitAttempts }))
       )
     )
     // A caller that holds locks must not wait for one that waits for those.
@@ -609,6 +609,9 @@ const resultOf = (standing: QueuedEvent.Standing): ProcessingResult | undefined 
 }
 
 /** Between attempts: at once first, then a little longer each time, spread so that rivals do not meet again. */
-const backOff = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.upTo({ times: maxAttempts - 1 }))
+const backOff = Schedule.exponential("2 millis").pipe(
+  Schedule.jittered,
+  Schedule.upTo({ times: maxSubmitAttempts - 1 })
+)
 
 const polling = Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("1 second")])

@@ -9,7 +9,7 @@ export {
   ExecutionContended,
   QueuedEventNotFound,
   TypeScriptWorkflowRuntime,
-  maxAttempts
+  maxSubmitAttempts
 } from "./TypeScriptWorkflowRuntime.ts"
 export type {
   EnqueueError,
@@ -23,7 +23,7 @@ export type {
   StartOptions,
   SubmitError,
   SubmitOptions,
-  WorkflowRef
+  WorkflowToStart
 } from "./TypeScriptWorkflowRuntime.ts"
 export { SnapshotDivergence, WorkflowEventSourcing } from "./WorkflowEventSourcing.ts"
 export type { ReplayDebug, ReplayError, ReplayOptions, Replayed } from "./WorkflowEventSourcing.ts"

@@ -1,6 +1,6 @@
 /** What callers ask of a process, and whether what they are told is true. */
 import type { ExecutionRef } from "@refold/core"
-import { TypeScriptWorkflowRuntime, maxAttempts as submitAttempts } from "@refold/runtime"
+import { TypeScriptWorkflowRuntime, maxSubmitAttempts } from "@refold/runtime"
 import { Array, Cause, Context, Effect, Exit } from "effect"
 import type { Asked } from "./Invariants.ts"
 import type { Process } from "./Processes.ts"
@@ -71,7 +71,7 @@ export const callersOf = ({ invariants, scheduler, tell }: World) => {
           if (tag === "ExecutionNotFound") return length === 0
           if (tag === "TransitionRejected" || tag === "ExecutionComplete") invariants.checkRejection(asked, length)
           // Somebody was faster each time.
-          if (tag === "ExecutionContended") return lengthOf(asked) - length >= submitAttempts
+          if (tag === "ExecutionContended") return lengthOf(asked) - length >= maxSubmitAttempts
           return refusals.submit.has(tag)
         }
       }

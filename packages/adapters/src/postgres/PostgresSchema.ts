@@ -7,7 +7,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { sqlState, toStoreError } from "./SqlFailure.ts"
 
 export interface SchemaOptions {
-  /** Schema that holds the tables; one namespace each. `refold` by default. */
+  /** Schema that holds the tables; one namespace each. 1 to 63 bytes without a full stop, `refold` by default. */
   readonly schema?: string
 }
 
@@ -24,6 +24,16 @@ export interface Tables {
 }
 
 export const defaultSchema = "refold"
+
+/** PostgreSQL cuts a longer name, to one that may be another store's; a full stop would separate two names. */
+export const isSchemaName = (name: string): boolean =>
+  name !== "" && Buffer.byteLength(name) <= 63 && !name.includes(".")
+
+const checkName = (schema: string, operation: string): Effect.Effect<void, StoreError> =>
+  isSchemaName(schema) ? Effect.void : Effect.fail(failure(schema, operation, "SchemaName"))
+
+const failure = (schema: string, operation: string, reason: StoreError["reason"]): StoreError =>
+  new StoreError({ operation, reason, isRetryable: false, detail: `schema "${schema}"` })
 
 export const tables = (sql: SqlClient.SqlClient, options: SchemaOptions): Tables => {
   const named = (table: string) => sql`${sql(`${options.schema ?? defaultSchema}.${table}`)}`
@@ -52,6 +62,8 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
 ) {
   const sql = yield* SqlClient.SqlClient
   const schema = options.schema ?? defaultSchema
+  const operation = "Migrating the schema"
+  yield* checkName(schema, operation)
   const statements = [initial(sql, schema, options.partitionCount ?? Partition.defaultCount), processing(sql, schema)]
   const applied = yield* sql`create schema if not exists ${sql(schema)}`.pipe(
     // Two first migrations at once: one of them may lose the race to the catalogue, after which the schema is there.
@@ -70,8 +82,11 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
       })
     ),
     Effect.catchTags({
-      SqlError: (error) => Effect.fail(toStoreError("Migrating the schema")(error)),
-      MigrationError: (error) => Effect.fail(migrationFailure(error))
+      SqlError: (error) => Effect.fail(toStoreError(operation)(error)),
+      MigrationError: (error) =>
+        Effect.fail(
+          new StoreError({ operation, reason: "Refused", isRetryable: false, detail: error.message, cause: error })
+        )
     })
   )
   return applied.map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
@@ -80,23 +95,19 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
 /** The migrations, in order; a released one never changes. */
 const migrationNames: ReadonlyArray<string> = ["0001_initial", "0002_processing"]
 
-const migrationFailure = (error: Migrator.MigrationError): StoreError =>
-  new StoreError({
-    operation: "Migrating the schema",
-    reason: "Refused",
-    isRetryable: false,
-    detail: error.message,
-    cause: error
-  })
-
 /** Fails unless the schema is of exactly this version; answers with the count of partitions of the namespace. */
 export const checkSchema = Effect.fnUntraced(function* (options: SchemaOptions) {
   const sql = yield* SqlClient.SqlClient
+  const schema = options.schema ?? defaultSchema
   const operation = "Opening the store"
-  const wrong = (reason: StoreError["reason"]) => new StoreError({ operation, reason, isRetryable: false })
+  const wrong = (reason: StoreError["reason"]) => failure(schema, operation, reason)
+  yield* checkName(schema, operation)
   const version = yield* sql<{ version: number | null }>`
-    select max(migration_id) as version from ${sql(`${options.schema ?? defaultSchema}.migrations`)}
-  `.pipe(Effect.mapError(toStoreError(operation)))
+    select max(migration_id) as version from ${sql(`${schema}.migrations`)}
+  `.pipe(
+    Effect.mapError(toStoreError(operation)),
+    Effect.mapError((error) => (error.reason === "SchemaMissing" ? wrong(error.reason) : error))
+  )
   const applied = version[0]?.version ?? 0
   if (applied < migrationNames.length) return yield* wrong(applied === 0 ? "SchemaMissing" : "SchemaOlder")
   if (applied > migrationNames.length) return yield* wrong("SchemaNewer")

@@ -9,14 +9,14 @@ import { type SchemaOptions, migrate } from "./PostgresSchema.ts"
 import * as PostgresSnapshotModel from "./PostgresSnapshotModel.ts"
 import { toStoreError } from "./SqlFailure.ts"
 
-export { type SchemaOptions, migrate } from "./PostgresSchema.ts"
+export { type SchemaOptions, isSchemaName, migrate } from "./PostgresSchema.ts"
 
 /**
  * The ports over one schema, which must have been migrated: a process that serves need not own the tables.
  *
  * **Errors**
  *
- * `StoreError` when the schema is missing, older or newer than this version of Refold.
+ * `StoreError` when the schema is missing, older or newer than this version of Refold, or cannot have the name.
  */
 export const layerWith = (options: SchemaOptions) =>
   Layer.mergeAll(

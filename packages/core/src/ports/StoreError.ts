@@ -8,6 +8,7 @@ const advice = {
   SchemaMissing: "the schema is not there: run `refold migrate`",
   SchemaOlder: "the schema is older than this version of Refold: run `refold migrate`",
   SchemaNewer: "the schema is newer than this version of Refold: update Refold",
+  SchemaName: "PostgreSQL does not keep a schema's name like this one: give 1 to 63 bytes without a full stop",
   Locked: "another process holds the data directory: stop it, or choose another directory",
   Refused: "the database refused the statement",
   Invalid: "the stored data cannot be read: it was not written by Refold"
@@ -30,6 +31,7 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
     "SchemaMissing",
     "SchemaOlder",
     "SchemaNewer",
+    "SchemaName",
     "Locked",
     "Refused",
     "Invalid"

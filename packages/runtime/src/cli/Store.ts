@@ -26,9 +26,6 @@ export const DataDirectory = GlobalFlag.Setting("data-dir")({
   )
 })
 
-/** PostgreSQL cuts a longer name, to one that may be another store's; a full stop would separate two names. */
-const maxSchemaBytes = 63
-
 export const SchemaName = GlobalFlag.Setting("schema")({
   flag: Flag.String("schema").pipe(
     Flag.withMetavar("NAME"),
@@ -36,8 +33,8 @@ export const SchemaName = GlobalFlag.Setting("schema")({
     Flag.withFallbackConfig(Config.String("REFOLD_SCHEMA")),
     Flag.withDefault("refold"),
     Flag.filter(
-      (name) => name !== "" && Buffer.byteLength(name) <= maxSchemaBytes && !name.includes("."),
-      () => `a name of 1 to ${maxSchemaBytes} bytes without a full stop, here or in REFOLD_SCHEMA`
+      PostgresStore.isSchemaName,
+      () => "a name of 1 to 63 bytes without a full stop, here or in REFOLD_SCHEMA"
     )
   )
 })
