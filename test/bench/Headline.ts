@@ -10,7 +10,17 @@ import { Applied, telling } from "./Applied.ts"
 import * as ByHand from "./ByHand.ts"
 import { onServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
-import { type Figure, type Turn, alternate, boundedBy, closedLoop, figureOf, percentile } from "./Measure.ts"
+import {
+  type Figure,
+  type Turn,
+  alternate,
+  boundedBy,
+  closedLoop,
+  figureOf,
+  percentile,
+  warmUp,
+  warmUpFiberCount
+} from "./Measure.ts"
 import type { Run } from "./Run.ts"
 import { Servers } from "./Servers.ts"
 
@@ -86,12 +96,14 @@ const withPaths = <A, E>(
     )
   })
 
+const warmUpPaths = ({ ours, reference }: Paths) => Effect.andThen(warmUp(ours), warmUp(reference))
+
 const throughput = (fiberCount: number, path: Path) =>
   Effect.map(closedLoop(fiberCount, path), ({ perSecond }) => perSecond)
 
 const compareThroughput = Effect.fnUntraced(function* (name: string, target: number, fiberCount: number, paths: Paths) {
   const [ours, reference] = [throughput(fiberCount, paths.ours), throughput(fiberCount, paths.reference)]
-  yield* alternate(ours, reference, 1)
+  yield* warmUpPaths(paths)
   return figureOf(name, "events/s", target, yield* alternate(ours, reference), "more")
 })
 
@@ -114,7 +126,7 @@ const costs = Effect.fnUntraced(function* (fiberCount: number, path: Path) {
 const headline = (fiberCount: number, target: number): Run => ({
   names: [`headline/${fiberCount}`],
   diskGiB: 1,
-  figures: withPaths(fiberCount, "applyByStatement", (paths) =>
+  figures: withPaths(Math.max(fiberCount, warmUpFiberCount), "applyByStatement", (paths) =>
     Effect.map(compareThroughput(`headline/${fiberCount}`, target, fiberCount, paths), (figure) => [figure])
   )
 })
@@ -125,7 +137,7 @@ const cost: Run = {
   diskGiB: 1,
   figures: withPaths(64, "applyByStatement", ({ ours }) =>
     Effect.gen(function* () {
-      yield* throughput(64, ours)
+      yield* warmUp(ours)
       const taken = yield* costs(64, ours)
       return [
         boundedBy(
@@ -146,7 +158,7 @@ const cost: Run = {
 }
 
 /** Executions that take turns, so that none is in any cache by being the only one. */
-const idleExecutionCount = 64
+const idleExecutionCount = warmUpFiberCount
 
 /** Turns of single events through an idle system: what each percentile of them comes to, given in milliseconds. */
 export const idleTurns = Effect.suspend(() =>
@@ -170,7 +182,7 @@ const latencies = (path: Path, eventCount: number) =>
 
 const compareLatencies = Effect.fnUntraced(function* (paths: Paths, eventCount: number) {
   const [ours, reference] = [latencies(paths.ours, eventCount), latencies(paths.reference, eventCount)]
-  yield* alternate(ours, reference, 1)
+  yield* warmUpPaths(paths)
   const turns = yield* alternate(ours, reference)
   return (percent: number): ReadonlyArray<Turn> =>
     turns.map((turn) => ({ ours: percentile(turn.ours, percent), reference: percentile(turn.reference, percent) }))

@@ -83,8 +83,12 @@ const millisOf = <E, R>(effect: Effect.Effect<unknown, E, R>, runCount: number) 
     return (performance.now() - startedAt) / runCount
   })
 
-/** How many runs make a measurement. Warms up as it finds out. */
+/** For runs, how long each side goes on before it is measured. */
+const warmUpMillis = 2000
+
+/** How many runs make a measurement, after a warm-up. */
 const calibrate = Effect.fnUntraced(function* <E, R>(effect: Effect.Effect<unknown, E, R>) {
+  for (let millis = 0; millis < warmUpMillis;) millis += yield* millisOf(effect, 1)
   let runCount = 1
   while ((yield* millisOf(effect, runCount)) * runCount < leastMillis) runCount *= 2
   return runCount
@@ -113,11 +117,15 @@ export const compare = Effect.fnUntraced(function* <E1, R1, E2, R2>(comparison: 
 const loopMillis = 1000
 
 /** Steps a second of so many fibers, each beginning its next step when the last one is done. */
-export const closedLoop = <E, R>(fiberCount: number, step: (fiber: number) => Effect.Effect<unknown, E, R>) =>
+export const closedLoop = <E, R>(
+  fiberCount: number,
+  step: (fiber: number) => Effect.Effect<unknown, E, R>,
+  millis = loopMillis
+) =>
   Effect.gen(function* () {
     let stepCount = 0
     const startedAt = performance.now()
-    const until = startedAt + loopMillis
+    const until = startedAt + millis
     yield* Effect.forEach(
       Array.range(0, fiberCount - 1),
       (fiber) =>
@@ -132,6 +140,16 @@ export const closedLoop = <E, R>(fiberCount: number, step: (fiber: number) => Ef
     )
     return { stepCount, perSecond: (stepCount * 1000) / (performance.now() - startedAt) }
   })
+
+/** Fibers that warm up, whatever is measured then. */
+export const warmUpFiberCount = 64
+
+/**
+ * A process that serves has been there for a while: its code is compiled after some ten thousand steps, for which one fiber
+ * would take half a minute.
+ */
+export const warmUp = <E, R>(step: (fiber: number) => Effect.Effect<unknown, E, R>) =>
+  closedLoop(warmUpFiberCount, step, 10_000)
 
 export const ratioOf = (ratios: ReadonlyArray<number>): Pick<Figure, "ratio" | "spread"> => {
   const ratio = median(ratios)

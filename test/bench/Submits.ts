@@ -4,7 +4,7 @@ import { Effect, type Layer } from "effect"
 import * as ByHand from "./ByHand.ts"
 import { runtimeOnServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
-import { alternate, closedLoop, figureOf } from "./Measure.ts"
+import { alternate, closedLoop, figureOf, warmUp, warmUpFiberCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 
 const schema = "refold_bench_submit"
@@ -30,13 +30,14 @@ const compareLoops = <R, RL>(
     const { ours, reference } = yield* steps
     const rateOf = (step: (fiber: number) => Effect.Effect<unknown, unknown>) =>
       Effect.map(closedLoop(fiberCount, step), ({ perSecond }) => perSecond)
-    yield* alternate(rateOf(ours), rateOf(reference), 1)
+    yield* warmUp(ours)
+    yield* warmUp(reference)
     const turns = yield* alternate(rateOf(ours), rateOf(reference))
     return [figureOf(name, "events/s", target, turns, "more")]
   }).pipe(Effect.provide(live))
 })
 
-/** Executions of ours and by hand, and what is done to them. */
+/** Executions of ours and by hand, as many as ever are in flight, and what is done to them. */
 const prepare = Effect.fnUntraced(function* (executionCount: number) {
   const runtime = yield* TypeScriptWorkflowRuntime
   const byHand = yield* ByHand.make(schema)
@@ -54,7 +55,7 @@ const submit = (fiberCount: number, target: number): Run =>
     target,
     fiberCount,
     Effect.gen(function* () {
-      const { byHand, idOf, runtime } = yield* prepare(fiberCount)
+      const { byHand, idOf, runtime } = yield* prepare(warmUpFiberCount)
       return {
         ours: (fiber) => runtime.submitEvent({ tenant, executionId: idOf(fiber), submission }),
         reference: Effect.fnUntraced(function* (fiber) {
@@ -98,7 +99,7 @@ const enqueue = (fiberCount: number, target: number): Run =>
     target,
     fiberCount,
     Effect.gen(function* () {
-      const { byHand, idOf, runtime } = yield* prepare(fiberCount)
+      const { byHand, idOf, runtime } = yield* prepare(warmUpFiberCount)
       return {
         ours: (fiber) => runtime.enqueueEvent({ tenant, executionId: idOf(fiber), submission }),
         reference: (fiber) => byHand.enqueue(crypto.randomUUID(), idOf(fiber))

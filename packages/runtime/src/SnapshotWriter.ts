@@ -72,32 +72,33 @@ export class SnapshotWriter extends Context.Service<
           return snapshot
         })
 
+        const storeSoon = Effect.fnUntraced(function* <State extends string, Data>(
+          workflow: Workflow.Workflow<State, Data>,
+          state: ExecutionState.ExecutionState<Data>
+        ) {
+          // Its fiber would use the connection of a transaction that may have ended, for a state that may never be.
+          if (yield* isInTransaction) return
+          if ((yield* FiberMap.size(pending)) >= maxPending) return
+          yield* FiberMap.run(
+            pending,
+            executionKey(state),
+            store(workflow, state).pipe(
+              Effect.asVoid,
+              Effect.catchCause((cause) =>
+                Effect.andThen(
+                  Metric.update(Metrics.snapshotFailures, 1),
+                  Effect.logWarning("A snapshot was not stored; replays start further back until one is", cause)
+                )
+              )
+            ),
+            { onlyIfMissing: true }
+          )
+        })
+
         return SnapshotWriter.of({
           store,
-          offer: Effect.fnUntraced(function* <State extends string, Data>(
-            workflow: Workflow.Workflow<State, Data>,
-            before: Snapshot.Progress,
-            state: ExecutionState.ExecutionState<Data>
-          ) {
-            if (!Snapshot.isDue(options.policy, before, state)) return
-            // Its fiber would use the connection of a transaction that may have ended, for a state that may never be.
-            if (yield* isInTransaction) return
-            if ((yield* FiberMap.size(pending)) >= maxPending) return
-            yield* FiberMap.run(
-              pending,
-              executionKey(state),
-              store(workflow, state).pipe(
-                Effect.asVoid,
-                Effect.catchCause((cause) =>
-                  Effect.andThen(
-                    Metric.update(Metrics.snapshotFailures, 1),
-                    Effect.logWarning("A snapshot was not stored; replays start further back until one is", cause)
-                  )
-                )
-              ),
-              { onlyIfMissing: true }
-            )
-          })
+          offer: (workflow, before, state) =>
+            Snapshot.isDue(options.policy, before, state) ? storeSoon(workflow, state) : Effect.void
         })
       })
     )

@@ -272,12 +272,16 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const refs = new ExecutionCache<ExecutionHeader["workflow"]>(maxWorkflowRefs)
 
   /** What the key led to the first time it was used; none when it is new. */
-  const firstResult = Effect.fnUntraced(function* (
-    options: Pick<SubmitOptions, "tenant" | "executionId" | "idempotencyKey">,
+  const firstResult = (
+    { executionId, idempotencyKey, tenant }: Pick<SubmitOptions, "tenant" | "executionId" | "idempotencyKey">,
+    request: Workflow.Submission
+  ) =>
+    idempotencyKey === undefined ? Effect.succeedNone : resultOfKey({ tenant, executionId, idempotencyKey }, request)
+
+  const resultOfKey = Effect.fnUntraced(function* (
+    { executionId, idempotencyKey, tenant }: Parameters<typeof events.findByIdempotencyKey>[0],
     request: Workflow.Submission
   ) {
-    const { executionId, idempotencyKey, tenant } = options
-    if (idempotencyKey === undefined) return Option.none<ExecutionState.ExecutionState>()
     const found = yield* events.findByIdempotencyKey({ tenant, executionId, idempotencyKey })
     if (Option.isNone(found)) return Option.none<ExecutionState.ExecutionState>()
     const conflict = new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
@@ -295,13 +299,10 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     options: Pick<SubmitOptions, "tenant" | "executionId" | "idempotencyKey">
   ) {
     const { executionId, idempotencyKey, tenant } = options
-    const identified = yield* Effect.forEach(decision.events, (event, place) =>
-      Effect.map(random.uuidV7(), (event_id): Commit.NewEvent => ({
-        ...event,
-        event_id,
-        ...(idempotencyKey === undefined || place > 0 ? {} : { idempotency_key: idempotencyKey })
-      }))
-    )
+    const [first, ...others] = decision.events
+    const key = idempotencyKey === undefined ? {} : { idempotency_key: idempotencyKey }
+    const identified: Array.NonEmptyArray<Commit.NewEvent> = [{ ...first, event_id: yield* random.uuidV7(), ...key }]
+    for (const event of others) identified.push({ ...event, event_id: yield* random.uuidV7() })
     if (state !== undefined) {
       // What evolve throws, or cannot read, must show before it is in the log for ever.
       const now = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
@@ -398,12 +399,17 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const submitEvent = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
     yield* checkIds({ tenant, executionId, idempotencyKey })
-    const submitted = attempt(options).pipe(
+    const attempted = attempt(options).pipe(
       Effect.tapErrorTag(rejections, () => Metric.update(Metrics.submissionsRejected, 1)),
-      Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1)),
-      Effect.retry({ while: (error) => error._tag === "PositionConflict", schedule: backOff }),
-      Effect.catchTag("PositionConflict", () =>
-        Effect.fail(new ExecutionContended({ executionId, attemptCount: maxSubmitAttempts }))
+      Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1))
+    )
+    // The schedule is for rivals alone: to set it up takes a while.
+    const submitted = Effect.catchTag(attempted, "PositionConflict", () =>
+      attempted.pipe(
+        Effect.retry({ while: (error) => error._tag === "PositionConflict", schedule: backOff }),
+        Effect.catchTag("PositionConflict", () =>
+          Effect.fail(new ExecutionContended({ executionId, attemptCount: maxSubmitAttempts }))
+        )
       )
     )
     // A caller that holds locks must not wait for one that waits for those.
@@ -447,35 +453,34 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return found
   })
 
+  const toQueue = Effect.fnUntraced(function* (
+    options: SubmitOptions,
+    workflow: ExecutionHeader["workflow"] | undefined
+  ) {
+    const { executionId, idempotencyKey, submission, tenant } = options
+    if (workflow === undefined) return yield* new ExecutionNotFound({ executionId })
+    yield* checkEnqueued(options, workflow).pipe(
+      Effect.catch((error) =>
+        Effect.flatMap(isKeyKnown(options), (isKnown) => (isKnown ? Effect.void : Effect.fail(error)))
+      )
+    )
+    const event: QueuedEvent.NewQueuedEvent = {
+      tenant,
+      executionId,
+      submission,
+      eventId: yield* random.uuidV7(),
+      processingId: yield* random.uuidV7(),
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey })
+    }
+    return event
+  })
+
   const enqueueEvents = Effect.fnUntraced(function* (options: Array.NonEmptyReadonlyArray<SubmitOptions>) {
-    yield* Effect.forEach(
-      options,
-      ({ executionId, idempotencyKey, tenant }) => checkIds({ tenant, executionId, idempotencyKey }),
-      { discard: true }
-    )
+    for (const { executionId, idempotencyKey, tenant } of options) {
+      yield* checkIds({ tenant, executionId, idempotencyKey })
+    }
     const workflowOf = yield* workflowsOf(options)
-    const events = yield* Effect.forEach(
-      options,
-      Effect.fnUntraced(function* (each) {
-        const { executionId, idempotencyKey, submission, tenant } = each
-        const ref = workflowOf.get(executionKey(each))
-        if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
-        yield* checkEnqueued(each, ref).pipe(
-          Effect.catch((error) =>
-            Effect.flatMap(isKeyKnown(each), (isKnown) => (isKnown ? Effect.void : Effect.fail(error)))
-          )
-        )
-        const event: QueuedEvent.NewQueuedEvent = {
-          tenant,
-          executionId,
-          submission,
-          eventId: yield* random.uuidV7(),
-          processingId: yield* random.uuidV7(),
-          ...(idempotencyKey === undefined ? {} : { idempotencyKey })
-        }
-        return event
-      })
-    )
+    const events = yield* Effect.forEach(options, (each) => toQueue(each, workflowOf.get(executionKey(each))))
     const entries = yield* queue
       .enqueue(events)
       .pipe(
@@ -608,10 +613,10 @@ const resultOf = (standing: QueuedEvent.Standing): ProcessingResult | undefined 
   }
 }
 
-/** Between attempts: at once first, then a little longer each time, spread so that rivals do not meet again. */
+/** After the second attempt, which is made at once: a little longer each time, spread so that rivals do not meet again. */
 const backOff = Schedule.exponential("2 millis").pipe(
   Schedule.jittered,
-  Schedule.upTo({ times: maxSubmitAttempts - 1 })
+  Schedule.upTo({ times: maxSubmitAttempts - 2 })
 )
 
 const polling = Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("1 second")])

@@ -243,15 +243,13 @@ const isSame = (
 /** Refuses ids that no store could hold, by name. */
 export const checkIds = (ids: {
   readonly [field: string]: string | undefined
-}): Effect.Effect<void, Decision.InvalidInput> =>
-  Effect.forEach(
-    Object.entries(ids),
-    ([field, text]) => {
-      const problem = text === undefined ? undefined : Identifier.problem(text)
-      return problem === undefined ? Effect.void : Effect.fail(new Decision.InvalidInput({ field, problem }))
-    },
-    { discard: true }
-  )
+}): Effect.Effect<void, Decision.InvalidInput> => {
+  for (const [field, text] of Object.entries(ids)) {
+    const problem = text === undefined ? undefined : Identifier.problem(text)
+    if (problem !== undefined) return Effect.fail(new Decision.InvalidInput({ field, problem }))
+  }
+  return Effect.void
+}
 
 const checkBounds = Effect.fnUntraced(function* (options: ReplayOptions) {
   const { batchSize, replayTo, replayUntil } = options

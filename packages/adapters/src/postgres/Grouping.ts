@@ -1,6 +1,6 @@
 /** Calls that come at once go together: one statement, one wait for the disk, for many callers. */
 import { StoreError } from "@refold/core"
-import { Array, Cause, Deferred, Effect, Exit, Option, Queue } from "effect"
+import { Array, Cause, Context, Deferred, Effect, Exit, Option, Queue } from "effect"
 import type { SqlClient } from "effect/sql"
 
 /** Calls that wait for a group; more callers wait to be let in. */
@@ -9,8 +9,11 @@ const maxWaiting = 256
 /** Groups under way at once: while one is at the server, the callers of the other have their answers, and come again. */
 const groupCount = 2
 
-/** Calls that go together where there are as many: smaller groups cost more commits than they save time. */
-const leastShare = 32
+interface Operation<Item, A, E> {
+  /** Calls that all go together: smaller groups end sooner, and cost more commits. */
+  readonly leastShare: number
+  readonly run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>
+}
 
 interface Call<Item, A, E> {
   readonly items: Array.NonEmptyReadonlyArray<Item>
@@ -30,10 +33,7 @@ interface Call<Item, A, E> {
  *
  * A call that is interrupted may have been made.
  */
-export const grouped = <Item, A, E>(
-  sql: SqlClient.SqlClient,
-  run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>
-) =>
+export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { leastShare, run }: Operation<Item, A, E>) =>
   Effect.gen(function* () {
     const waiting = yield* Queue.bounded<Call<Item, A, E>>(maxWaiting)
     /** Calls that have no answer yet. */
@@ -105,4 +105,4 @@ const isForAll = (error: unknown): boolean => error instanceof StoreError && err
 
 /** Whether the caller has a transaction of its own. */
 export const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
-  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
+  Effect.withFiber(({ context }) => Effect.succeed(Option.isSome(Context.getOption(context, sql.transactionService))))

@@ -100,6 +100,9 @@ const defaultBatchSize = 1000
 /** Events of a commit that goes together with others; a larger one gains nothing by it. */
 const maxGroupedEvents = 16
 
+/** A submission waits for its own commit: of sixteen that are under way, half decide while the others are at the server. */
+const leastShare = 8
+
 type CommitResult = Result.Result<Commit.Committed, Commit.CommitRefused>
 
 export const layer = (options: SchemaOptions) =>
@@ -293,30 +296,31 @@ export const layer = (options: SchemaOptions) =>
                and q.queue_position between ${after + 1}::int and ${after + settlements.length}::int
           )`
 
-      /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */
-      const explain = Effect.fnUntraced(function* (refused: ReadonlyArray<Commit.Commit>) {
-        const statement = sql<{ tenant: string; execution_id: string; position: number; updated_at: Date }>`
+      const readHeaders = (commits: ReadonlyArray<Commit.Commit>) =>
+        sql<{ tenant: string; execution_id: string; position: number; updated_at: Date }>`
           select e.tenant, e.execution_id, e.position, e.updated_at
-            from unnest(${texts(refused.map((commit) => commit.tenant))}, ${texts(refused.map((commit) => commit.executionId))})
+            from unnest(${texts(commits.map((commit) => commit.tenant))}, ${texts(commits.map((commit) => commit.executionId))})
               as c (tenant, execution_id)
             cross join lateral (
               select * from ${executions} where tenant = c.tenant and execution_id = c.execution_id limit 1
-            ) e
-        `
+            ) e`
+
+      /** Why commits wrote nothing: the execution stands elsewhere, or its last event is later than the first of the commit. */
+      const explain = (refused: ReadonlyArray<Commit.Commit>) =>
         // Where nothing was refused, as nearly always, there is nothing to ask.
-        const found = refused.length === 0 ? [] : yield* statement
-        const headers = new Map(
-          found.map((row) => [executionKey({ tenant: row.tenant, executionId: row.execution_id }), row])
-        )
-        return (commit: Commit.Commit): Commit.CommitRefused => {
-          const { executionId, expectedPosition, tenant } = commit
-          const header = headers.get(executionKey(commit))
-          const actual = header?.position ?? 0
-          const updatedAt = header === undefined ? undefined : instantText(header.updated_at)
-          const reversed = actual === expectedPosition ? Commit.findTimeReversal(commit, updatedAt) : undefined
-          return reversed ?? new Commit.PositionConflict({ tenant, executionId, expected: expectedPosition, actual })
-        }
-      })
+        Effect.map(refused.length === 0 ? Effect.succeed([]) : readHeaders(refused), (found) => {
+          const headers = new Map(
+            found.map((row) => [executionKey({ tenant: row.tenant, executionId: row.execution_id }), row])
+          )
+          return (commit: Commit.Commit): Commit.CommitRefused => {
+            const { executionId, expectedPosition, tenant } = commit
+            const header = headers.get(executionKey(commit))
+            const actual = header?.position ?? 0
+            const updatedAt = header === undefined ? undefined : instantText(header.updated_at)
+            const reversed = actual === expectedPosition ? Commit.findTimeReversal(commit, updatedAt) : undefined
+            return reversed ?? new Commit.PositionConflict({ tenant, executionId, expected: expectedPosition, actual })
+          }
+        })
 
       const write = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) => {
         const [first, ...others] = commits
@@ -371,7 +375,7 @@ export const layer = (options: SchemaOptions) =>
           ? commitAll(commits)
           : inTransaction(commitInTurns(commits))
 
-      const commitTogether = yield* grouped(sql, commitGroup)
+      const commitTogether = yield* grouped(sql, { leastShare, run: commitGroup })
 
       const commit = Effect.fnUntraced(function* (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
         // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.

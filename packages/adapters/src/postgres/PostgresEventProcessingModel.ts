@@ -108,6 +108,9 @@ const defaultBatchSize = 1000
 /** Events of a call that goes together with others; a larger one gains nothing by it. */
 const maxGrouped = 64
 
+/** For few at a time, the commits that smaller groups cost are worth more than the time they save. */
+const leastShare = 32
+
 /** Events left to others that are looked at; the rest has its turn when these are done. */
 const maxLeft = 10_000
 
@@ -269,7 +272,7 @@ export const layer = (options: SchemaOptions) =>
         Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
       )
 
-      const enqueueTogether = yield* grouped(sql, enqueueAll)
+      const enqueueTogether = yield* grouped(sql, { leastShare, run: enqueueAll })
 
       const enqueue = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) =>
         events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)

@@ -39,6 +39,9 @@ const toSnapshot = (row: SnapshotRow): Snapshot.Snapshot => ({
 /** Snapshots can be large: fewer at a time than events. */
 const defaultBatchSize = 100
 
+/** Nobody waits for them: fewer commits are worth more than sooner ones. */
+const leastShare = 32
+
 export const layer = (options: SchemaOptions) =>
   Layer.effect(
     WorkflowSnapshotModel,
@@ -106,8 +109,8 @@ export const layer = (options: SchemaOptions) =>
       }
 
       // Executions that move together are due together.
-      const positionsTogether = yield* grouped(sql, positionsOfAll)
-      const saveTogether = yield* grouped(sql, saveAll)
+      const positionsTogether = yield* grouped(sql, { leastShare, run: positionsOfAll })
+      const saveTogether = yield* grouped(sql, { leastShare, run: saveAll })
 
       return WorkflowSnapshotModel.of({
         find: ({ executionId, fingerprint, tenant, to, until }) =>
