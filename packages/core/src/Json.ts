@@ -109,12 +109,16 @@ export const asObject = (value: Json | undefined): Schema.JsonObject | undefined
 const isJsonObject = (value: Json | undefined): value is Schema.JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** JSON text with the keys of every object in code unit order: equal values give equal text, whatever stored them. */
-export const canonical = (value: Json): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
-  if (!isJsonObject(value)) return JSON.stringify(value)
-  const members = Object.keys(value)
-    .toSorted()
-    .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
-  return `{${members.join(",")}}`
+/** JSON text with the keys of every object in one order: equal values give equal text, whatever stored them. */
+export const canonical = (value: Json): string => JSON.stringify(inOrder(value))
+
+/** Keys that are numbers come first, as in every object; the others by code unit. */
+const inOrder = (value: Json): Json => {
+  if (Array.isArray(value)) return value.map(inOrder)
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(
+    Object.keys(value)
+      .toSorted()
+      .map((key) => [key, inOrder(value[key] ?? null)])
+  )
 }
