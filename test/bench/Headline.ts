@@ -5,7 +5,7 @@
 import { TypeScriptWorkflowRuntime, Worker } from "@refold/runtime"
 import { Effect, Layer } from "effect"
 import type { SqlClient } from "effect/sql"
-import { nextTransaction } from "../servers/nextTransaction.ts"
+import { nextTransaction } from "./nextTransaction.ts"
 import { Applied, telling } from "./Applied.ts"
 import * as ByHand from "./ByHand.ts"
 import { onServers, startLedgers, tenant } from "./Database.ts"

@@ -11,7 +11,7 @@ import {
   WorkflowEventModel,
   executionKey
 } from "@refold/core"
-import { Array, Effect, Layer, Option, Result, Stream } from "effect"
+import { Array, Effect, Layer, Option, Result, Stream, type Types } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "./Arrays.ts"
@@ -44,7 +44,7 @@ interface EventRow {
 }
 
 const toEvent = (row: EventRow): WorkflowEvent => {
-  const event = {
+  const event: Types.Mutable<WorkflowEvent> = {
     event_id: row.event_id,
     tenant: row.tenant,
     execution_id: row.execution_id,
@@ -60,8 +60,9 @@ const toEvent = (row: EventRow): WorkflowEvent => {
     offset: Number(row.offset),
     metadata: row.metadata
   }
-  if (row.user_id === null) return row.has_payload ? { ...event, payload: row.payload } : event
-  return row.has_payload ? { ...event, user_id: row.user_id, payload: row.payload } : { ...event, user_id: row.user_id }
+  if (row.user_id !== null) event.user_id = row.user_id
+  if (row.has_payload) event.payload = row.payload
+  return event
 }
 
 /**
