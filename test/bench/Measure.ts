@@ -113,8 +113,9 @@ export const compare = Effect.fnUntraced(function* <E1, R1, E2, R2>(comparison: 
   )
 })
 
-/** How long a closed loop goes on. */
+/** How long a closed loop goes on, and how long to warm up. */
 const loopMillis = 1000
+const loopWarmUpMillis = 10_000
 
 /** Steps a second of so many fibers, each beginning its next step when the last one is done. */
 export const closedLoop = <E, R>(
@@ -149,7 +150,7 @@ export const warmUpFiberCount = 64
  * would take half a minute.
  */
 export const warmUp = <E, R>(step: (fiber: number) => Effect.Effect<unknown, E, R>) =>
-  closedLoop(warmUpFiberCount, step, 10_000)
+  closedLoop(warmUpFiberCount, step, loopWarmUpMillis)
 
 export const ratioOf = (ratios: ReadonlyArray<number>): Pick<Figure, "ratio" | "spread"> => {
   const ratio = median(ratios)

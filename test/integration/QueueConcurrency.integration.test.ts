@@ -80,6 +80,15 @@ const fail = Effect.fnUntraced(function* (
   })
 })
 
+/** Two executions, of the first of which events with these names are queued, and the first of those is given up. */
+const givenUp = Effect.fnUntraced(function* (next: "Block" | "Skip", first: string, ...others: ReadonlyArray<string>) {
+  const [a, b] = yield* startedBoth()
+  const [entry] = yield* enqueue(asking(a, first), ...others.map((name) => asking(a, name)))
+  yield* claim(a)
+  yield* fail(entry, next, 1)
+  return { a, b, entry }
+})
+
 const queueOf = Effect.fnUntraced(function* (at: At) {
   const model = yield* WorkflowEventProcessingModel
   const { executionId, tenant } = at
@@ -444,10 +453,7 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
     "a claim, $form, while a dead event is redriven: it is taken up first or not yet, never the one behind it",
     ({ claimed, form, waitsForTheDead }) =>
       Effect.gen(function* () {
-        const [a, b] = yield* startedBoth()
-        const [entry] = yield* enqueue(asking(a, "1"), asking(a, "2"))
-        yield* claim(a)
-        yield* fail(entry, "Block", 1)
+        const { a, b, entry } = yield* givenUp("Block", "1", "2")
         const end = yield* inOpenTransaction(
           Effect.flatMap(WorkflowEventProcessingModel, (model) => model.redrive(entry))
         )
@@ -465,11 +471,8 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
 
   it.effect("two that redrive a skipped event: it takes one place, and no gap stays behind it", () =>
     Effect.gen(function* () {
-      const [a] = yield* startedBoth()
       const model = yield* WorkflowEventProcessingModel
-      const [entry] = yield* enqueue(asking(a, "1"))
-      yield* claim(a)
-      yield* fail(entry, "Skip", 1)
+      const { a, entry } = yield* givenUp("Skip", "1")
       const redrive = Effect.flatMap(WorkflowEventProcessingModel, (other) => other.redrive(entry))
       const end = yield* inOpenTransaction(enqueue(asking(a, "2")))
       const fibers = [yield* blocked("first redrive", redrive), yield* blocked("second redrive", redrive)]
@@ -489,10 +492,7 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
   it.effect("one that discards a dead event and one that redrives it: what comes first holds", () =>
     Effect.gen(function* () {
       for (const isRedrivenFirst of [true, false]) {
-        const [a] = yield* startedBoth()
-        const [entry] = yield* enqueue(asking(a, "1"), asking(a, "2"))
-        yield* claim(a)
-        yield* fail(entry, "Block", 1)
+        const { a, entry } = yield* givenUp("Block", "1", "2")
         const redrive = Effect.flatMap(WorkflowEventProcessingModel, (other) => other.redrive(entry))
         const discard = Effect.flatMap(WorkflowEventProcessingModel, (other) => other.discard(entry))
         const end = yield* inOpenTransaction(isRedrivenFirst ? redrive : discard)
@@ -513,11 +513,8 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
     "one that waits to discard a skipped event, while $while: it is discarded where it is now, and passed",
     ({ behindCount, isInOneTransaction }) =>
       Effect.gen(function* () {
-        const [a] = yield* startedBoth()
         const model = yield* WorkflowEventProcessingModel
-        const [entry] = yield* enqueue(asking(a, "1"))
-        yield* claim(a)
-        yield* fail(entry, "Skip", 1)
+        const { a, entry } = yield* givenUp("Skip", "1")
         if (behindCount > 0) yield* enqueue(asking(a, "2"))
         const diesAgain = Effect.gen(function* () {
           yield* model.redrive(entry)

@@ -1,11 +1,10 @@
 /** Actors: fibers with a session of a real server each, which go on one step at a time, and only when they are told to. */
-import { assert, inject } from "@effect/vitest"
-import { PgClient } from "@effect/sql-pg"
-import { PostgresStore } from "@refold/adapters/postgres"
+import { assert } from "@effect/vitest"
 import type { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowExecutionModel } from "@refold/core"
-import { Effect, Layer, Queue, Redacted } from "effect"
+import { Effect, Layer, Queue } from "effect"
 import { SqlClient } from "effect/sql"
 import fc from "fast-check"
+import { blockedSessions, layerSession } from "./sessions.ts"
 
 export type Ports = SqlClient.SqlClient | WorkflowEventModel | WorkflowExecutionModel | WorkflowEventProcessingModel
 
@@ -17,18 +16,8 @@ export interface Actor<Task> {
   hasEnded: boolean
 }
 
-/** Ports over a session of its own; of those that wait in a circle one is refused soon. */
-const session = (schema: string, applicationName: string) =>
-  PostgresStore.layerWith({ schema }).pipe(
-    Layer.provideMerge(
-      PgClient.layer({
-        url: Redacted.make(inject("databaseUrl")),
-        maxConnections: 1,
-        applicationName,
-        startupParameters: { deadlock_timeout: "20ms" }
-      })
-    )
-  )
+/** Of those that wait in a circle one is refused soon. */
+const startupParameters = { deadlock_timeout: "20ms" }
 
 /** Starts the work, which rests wherever it asks for its next task. The name is unique on the server. */
 export const actorOf = Effect.fnUntraced(function* <Task>(
@@ -43,7 +32,7 @@ export const actorOf = Effect.fnUntraced(function* <Task>(
     return Queue.take(tasks)
   })
   const end = Effect.sync(() => Object.assign(actor, { isAtRest: true, hasEnded: true }))
-  const own = yield* Layer.build(session(schema, name))
+  const own = yield* Layer.build(layerSession(schema, name, startupParameters))
   yield* work(next).pipe(Effect.ensuring(end), Effect.provide(own), Effect.forkScoped)
   return actor
 })
@@ -65,12 +54,9 @@ export const kill = ({ name }: Pick<Actor<never>, "name">) =>
 
 /** Returns once each of them is at rest or waits for a lock. Asks the server, a bounded number of times, instead of sleeping. */
 export const allStill = Effect.fnUntraced(function* (actors: ReadonlyArray<Pick<Actor<never>, "name" | "isAtRest">>) {
-  const sql = yield* SqlClient.SqlClient
   for (let asked = 0; asked < 5000; asked++) {
     if (actors.every((actor) => actor.isAtRest)) return
-    const waiting = yield* sql<{ name: string }>`
-      select a.application_name as name from pg_locks l join pg_stat_activity a using (pid) where not l.granted`
-    const names = new Set(waiting.map(({ name }) => name))
+    const names = yield* blockedSessions
     if (actors.every((actor) => actor.isAtRest || names.has(actor.name))) return
   }
   assert.fail("a session neither came to rest nor waited for a lock")

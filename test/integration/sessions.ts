@@ -8,24 +8,38 @@ import { SqlClient } from "effect/sql"
 /** What the server knows a session by: test files that run at the same time may give their sessions one name. */
 export const nameOf = (name: string): string => `${name} of ${process.pid}`
 
-/** Ports over a session of its own, known by a name. */
-export const session = (schema: string, name: string) =>
-  Layer.build(
-    PostgresStore.layerWith({ schema }).pipe(
-      Layer.provideMerge(
-        PgClient.layer({ url: Redacted.make(inject("databaseUrl")), maxConnections: 1, applicationName: nameOf(name) })
-      )
+/** Ports over a session of its own, which the server knows by this name. */
+export const layerSession = (
+  schema: string,
+  applicationName: string,
+  startupParameters: Readonly<Record<string, string>> = {}
+) =>
+  PostgresStore.layerWith({ schema }).pipe(
+    Layer.provideMerge(
+      PgClient.layer({
+        url: Redacted.make(inject("databaseUrl")),
+        maxConnections: 1,
+        applicationName,
+        startupParameters
+      })
     )
   )
 
+/** The same, built, known by a name. */
+export const session = (schema: string, name: string) => Layer.build(layerSession(schema, nameOf(name)))
+
+/** Sessions that wait for a lock now, by what the server knows them by. */
+export const blockedSessions = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const waiting = yield* sql<{ name: string }>`
+    select a.application_name as name from pg_locks l join pg_stat_activity a using (pid) where not l.granted`
+  return new Set(waiting.map(({ name }) => name))
+})
+
 /** Returns once the session waits for a lock. Asks the server, a bounded number of times, instead of sleeping. */
 export const isBlocked = Effect.fnUntraced(function* (name: string) {
-  const sql = yield* SqlClient.SqlClient
   for (let asked = 0; asked < 3000; asked++) {
-    const waiting = yield* sql`
-      select from pg_locks l join pg_stat_activity a using (pid)
-       where a.application_name = ${nameOf(name)} and not l.granted`
-    if (waiting.length > 0) return
+    if ((yield* blockedSessions).has(nameOf(name))) return
   }
   assert.fail(`${name} never waited for a lock`)
 })
