@@ -120,6 +120,9 @@ export const checkSchema = Effect.fnUntraced(function* (options: SchemaOptions) 
 /**
  * Every key begins with `tenant`, but for the feed, which runs across the tenants of a partition. Text is compared by
  * byte, so that order is the same on every machine. `json` keeps what was written: no key moves, no number is rounded.
+ *
+ * No column has a `check`: the server would compile it anew for every statement. What it would say is so by how the store
+ * counts, and `Verification` sees to it.
  */
 const initial = (
   sql: SqlClient.SqlClient,
@@ -141,10 +144,10 @@ const initial = (
       workflow_name text not null,
       workflow_version int not null,
       current_state text collate "C" not null,
-      position int not null check (position > 0),
+      position int not null,
       is_complete boolean not null,
       started_at timestamptz not null,
-      updated_at timestamptz not null check (updated_at >= started_at),
+      updated_at timestamptz not null,
       primary key (tenant, execution_id)
     ) with (fillfactor = 70)`,
     // Of values of its own, so that no look-up by tenant and execution can take it: of indexes that hold what it needs, a
@@ -153,7 +156,7 @@ const initial = (
     sql`create table ${events} (
       tenant text collate "C" not null,
       execution_id text collate "C" not null,
-      position int not null check (position > 0),
+      position int not null,
       event_id text collate "C" not null,
       event_name text not null,
       event_type text not null,
@@ -161,13 +164,13 @@ const initial = (
       to_state text not null,
       user_id text,
       payload json,
-      schema_version int not null check (schema_version > 0),
+      schema_version int not null,
       created_at timestamptz not null,
       recorded_at timestamptz not null,
       metadata json not null,
       idempotency_key text collate "C",
       partition int not null,
-      "offset" bigint not null check ("offset" > 0),
+      "offset" bigint not null,
       primary key (tenant, execution_id, position)
     )`,
     sql`create unique index events_by_id on ${events} (tenant, event_id)`,
@@ -177,7 +180,7 @@ const initial = (
     sql`create table ${snapshots} (
       tenant text collate "C" not null,
       execution_id text collate "C" not null,
-      position int not null check (position > 0),
+      position int not null,
       current_state text not null,
       data json not null,
       fingerprint text not null,
@@ -222,13 +225,13 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
     sql`create table ${queueLengths} (
       tenant text collate "C" not null,
       execution_id text collate "C" not null,
-      length int not null check (length > 0),
+      length int not null,
       primary key (tenant, execution_id)
     ) with (fillfactor = 70)`,
     sql`create table ${queue} (
       tenant text collate "C" not null,
       execution_id text collate "C" not null,
-      queue_position int not null check (queue_position > 0),
+      queue_position int not null,
       partition int not null,
       processing_id text collate "C" not null,
       event_id text collate "C" not null,
