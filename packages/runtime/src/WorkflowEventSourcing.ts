@@ -113,14 +113,13 @@ const make = Effect.gen(function* () {
   const workflows = yield* Workflows
   const writer = yield* SnapshotWriter
 
-  const load = Effect.fnUntraced(function* (executionId: string, tenant: string) {
-    yield* checkIds({ tenant, executionId })
-    const header = yield* Effect.flatMap(
-      executions.find({ tenant, executionId }),
-      Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
+  const findHeader = (executionId: string, tenant: string) =>
+    checkIds({ tenant, executionId }).pipe(
+      Effect.andThen(executions.find({ tenant, executionId })),
+      Effect.flatMap(
+        Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
+      )
     )
-    return { header, workflow: yield* workflows.get(header.workflow.name, header.workflow.version) }
-  })
 
   /** The newest snapshot within the bounds, as a state; or why there is none to start from. */
   const resume = Effect.fnUntraced(function* <State extends string, Data>(
@@ -149,8 +148,9 @@ const make = Effect.gen(function* () {
   ) {
     const startedAtMillis = yield* Clock.currentTimeMillis
     const { batchSize, useSnapshots = true } = options
-    const bounds = yield* checkBounds(options)
-    const { header, workflow } = yield* load(executionId, tenant)
+    const bounds = yield* Effect.fromResult(checkBounds(options))
+    const header = yield* findHeader(executionId, tenant)
+    const workflow = yield* workflows.get(header.workflow.name, header.workflow.version)
     if (bounds.until !== undefined && bounds.until < header.startedAt) {
       return yield* new ExecutionNotStarted({ executionId, startedAt: header.startedAt })
     }
@@ -207,9 +207,10 @@ const make = Effect.gen(function* () {
     tenant: string,
     state?: ExecutionState.ExecutionState
   ) {
-    const { header, workflow } = yield* load(executionId, tenant)
+    const header = yield* findHeader(executionId, tenant)
+    const workflow = yield* workflows.get(header.workflow.name, header.workflow.version)
     const diverges = (position: number) => new SnapshotDivergence({ executionId, position })
-    if (state !== undefined && !isPlaceWithin(state.position, header.position)) return yield* diverges(state.position)
+    if (state !== undefined && !isWholeWithin(state.position, header.position)) return yield* diverges(state.position)
     // From the log alone: a snapshot made from a snapshot would pass on what is wrong with it.
     const { executionState } = yield* replayEvents(executionId, tenant, {
       useSnapshots: false,
@@ -222,8 +223,7 @@ const make = Effect.gen(function* () {
   return WorkflowEventSourcing.of({ replayEvents, createSnapshot })
 })
 
-const isPlaceWithin = (position: number, last: number): boolean =>
-  Number.isInteger(position) && position >= 1 && position <= last
+const isWholeWithin = (value: number, last: number): boolean => Number.isInteger(value) && value >= 1 && value <= last
 
 /** Whether two states are equal in every field, their data as its schema encodes it. */
 const isSame = (
@@ -251,23 +251,23 @@ export const checkIds = (ids: {
   return Effect.void
 }
 
-const checkBounds = Effect.fnUntraced(function* (options: ReplayOptions) {
-  const { batchSize, replayTo, replayUntil } = options
-  if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= maxBatchSize)) {
-    return yield* new Decision.InvalidInput({
-      field: "batchSize",
-      problem: `must be a whole number from 1 to ${maxBatchSize}`
-    })
+const checkBounds = ({
+  batchSize,
+  replayTo,
+  replayUntil
+}: ReplayOptions): Result.Result<Replay.Bounds, Decision.InvalidInput | Instant.InvalidInstant> => {
+  const refuse = (field: string, problem: string) => Result.fail(new Decision.InvalidInput({ field, problem }))
+  if (batchSize !== undefined && !isWholeWithin(batchSize, maxBatchSize)) {
+    return refuse("batchSize", `must be a whole number from 1 to ${maxBatchSize}`)
   }
-  if (replayTo !== undefined && !(Number.isInteger(replayTo) && replayTo >= 1 && replayTo <= maxPosition)) {
-    return yield* new Decision.InvalidInput({ field: "replayTo", problem: "must be a position: a whole number from 1" })
+  if (replayTo !== undefined && !isWholeWithin(replayTo, maxPosition)) {
+    return refuse("replayTo", "must be a position: a whole number from 1")
   }
-  const bounds: Replay.Bounds = {
-    ...(replayTo === undefined ? {} : { to: replayTo }),
-    ...(replayUntil === undefined ? {} : { until: yield* Effect.fromResult(Instant.parse(replayUntil)) })
-  }
-  return bounds
-})
+  const to = replayTo === undefined ? {} : { to: replayTo }
+  return replayUntil === undefined
+    ? Result.succeed(to)
+    : Result.map(Instant.parse(replayUntil), (until) => ({ ...to, until }))
+}
 
 const maxBatchSize = 10_000
 
