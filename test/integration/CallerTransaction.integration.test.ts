@@ -1,9 +1,10 @@
 /** What the runtime does in a transaction of the caller's is part of it: a rollback leaves nothing, in the store or in memory. */
+import { NodeFileSystem } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { MemoryEventStream } from "@refold/adapters/memory"
-import { Workflow, WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
-import { TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { type ImportedRow, Workflow, WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
+import { EventLogImport, TypeScriptWorkflowRuntime } from "@refold/runtime"
+import { Array, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { Order, OrderTwo, add } from "../runtime/Order.ts"
 import { brokenStore, changed, inAnotherProcess, servicesWith } from "../runtime/Services.ts"
@@ -138,6 +139,25 @@ it("A caller's transaction", (it) => {
       const names = (yield* Stream.runCollect(events.read(at))).map((event) => event.event_name)
       assert.deepStrictEqual(names, ["workflow.started", "Added"])
     })
+  )
+
+  it.effect("takes a whole import, or nothing of it", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const tenant = uniqueName("tenant")
+      const rows = Array.makeBy(5000, (place): ImportedRow => ({
+        execution_id: `case ${place % 500}`,
+        event_name: "one",
+        event_type: "workflow",
+        created_at: "2025-01-01T00:00:00.000Z",
+        place,
+        line: place
+      }))
+      const imported = EventLogImport.importRows(Stream.fromArray(rows), { tenant, workflow: "log" })
+      assert.strictEqual((yield* rolledBack(imported)).eventsAdded, rows.length)
+      assert.strictEqual((yield* sql.withTransaction(imported)).eventsAdded, rows.length)
+      assert.strictEqual((yield* imported).eventsAdded, 0)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
   it.effect("goes on while another submission to the execution waits for it", () =>

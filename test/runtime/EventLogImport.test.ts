@@ -287,6 +287,61 @@ describe("importRows", () => {
     )
   })
 
+  describe("writes two batches at once", () => {
+    /** The executions of each commit; and how many commits were under way at most. */
+    const watched = Effect.fnUntraced(function* (rows: ReadonlyArray<ImportedRow>, isInTransaction = false) {
+      const commits: Array<ReadonlyArray<string>> = []
+      const underWay = new Set<ReadonlyArray<string>>()
+      let most = 0
+      const watching = changed({
+        events: ({ commit }) => ({
+          isInTransaction: Effect.succeed(isInTransaction),
+          commit: (sent) =>
+            Effect.gen(function* () {
+              const ids = sent.map(({ executionId }) => executionId)
+              const shared = ids.find((id) => [...underWay].some((others) => others.includes(id)))
+              if (shared !== undefined) return assert.fail(`two commits of "${shared}" are under way`)
+              commits.push(ids)
+              underWay.add(ids)
+              most = Math.max(most, underWay.size)
+              // Long enough for all to begin that would.
+              for (let turn = 0; turn < 100; turn++) yield* Effect.yieldNow
+              underWay.delete(ids)
+              return yield* commit(sent)
+            })
+        })
+      })
+      const summary = yield* importRows(rows).pipe(Effect.provide(watching))
+      assert.strictEqual(summary.eventsAdded, rows.length)
+      return { commits, most }
+    }, Effect.provide(layer))
+
+    it.effect("of different executions, and cuts none in two", () =>
+      Effect.gen(function* () {
+        const cases = Array.from({ length: 7000 }, (_, index) => [`case ${index % 1000}`, "one", index] as const)
+        const { commits, most } = yield* watched(rowsOf(cases))
+        assert.strictEqual(most, 2)
+        assert.strictEqual(commits.flat().length, 1000)
+        assert.isAtMost(Math.max(...commits.map((ids) => ids.length * 7)), 4000)
+      })
+    )
+
+    it.effect("but not in a transaction of the caller's, which has one session", () =>
+      Effect.gen(function* () {
+        const cases = Array.from({ length: 5000 }, (_, index) => [`case ${index}`, "one", 1] as const)
+        assert.strictEqual((yield* watched(rowsOf(cases), true)).most, 1)
+      })
+    )
+
+    it.effect("but not of the same", () =>
+      Effect.gen(function* () {
+        const long = Array.from({ length: 9000 }, (_, index) => ["long", "one", index] as const)
+        const { commits } = yield* watched(rowsOf([["a", "one", 1], ...long, ["z", "one", 1]]))
+        assert.isAtLeast(commits.filter((ids) => ids.includes("long")).length, 3)
+      })
+    )
+  })
+
   describe("refuses, before anything is written,", () => {
     it.effect.each<[string, Partial<ImportedRow>, string]>([
       ["NUL in the case", { execution_id: "a\0" }, "execution_id"],

@@ -17,6 +17,7 @@ import {
 } from "@refold/core"
 import {
   Array,
+  Deferred,
   Effect,
   type FileSystem,
   Option,
@@ -42,7 +43,7 @@ export class RowRefused extends Schema.TaggedError<RowRefused>()("RowRefused", {
   }
 }
 
-/** The execution is there already, with another history. What stood in the log stays; earlier executions stay imported. */
+/** The execution is there already, with another history. What stood in the log stays; what was imported so far stays too. */
 export class ImportConflict extends Schema.TaggedError<ImportConflict>()("ImportConflict", {
   executionId: Schema.String,
   line: Schema.Int,
@@ -76,8 +77,11 @@ export type ImportError =
   | StoreError
   | PlatformError.PlatformError
 
-/** Rows whose events go into one commit at most, and into one statement about. */
+/** Rows whose events go into one statement about, and into one commit at most twice as many. */
 const batchRowCount = 2000
+
+/** While the store writes one batch, the process makes the next one ready. */
+const batchesUnderWay = 2
 
 /**
  * Imports rows in any order.
@@ -119,14 +123,13 @@ export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R
   yield* sorted.pipe(
     Stream.rechunk(batchRowCount),
     Stream.mapArray(Array.map(writer.place)),
-    // The next rows are merged and placed while the store writes these.
-    Stream.bufferArray({ capacity: 1 }),
-    Stream.runForEachArray((batch) => {
-      writtenCount += batch.length
-      return Effect.andThen(
-        writer.write(batch),
-        onProgress({ phase: "writing", rowCount: writtenCount, totalRowCount: rowCount })
-      )
+    Stream.mapAccumArray((): Uncut => ({ held: [] }), toBatch, {
+      onHalt: ({ before, held }) => (Array.isReadonlyArrayNonEmpty(held) ? [batchOf(held, before)] : [])
+    }),
+    Stream.mapEffect(writer.write, { concurrency: writer.concurrency, unordered: true }),
+    Stream.runForEach((count) => {
+      writtenCount += count
+      return onProgress({ phase: "writing", rowCount: writtenCount, totalRowCount: rowCount })
     })
   )
   const summary: ImportSummary = { rowCount, ...writer.counts() }
@@ -169,6 +172,44 @@ interface Placed {
   readonly eventId: string
   readonly fromState: string
 }
+
+interface Batch {
+  readonly rows: Array.NonEmptyReadonlyArray<Placed>
+  /** Until the events that must come first are there. */
+  readonly ready: Effect.Effect<void>
+  readonly written: Deferred.Deferred<void>
+}
+
+/** Between two batches. */
+interface Uncut {
+  /** Of the last execution so far, whose rows may go on. */
+  readonly held: ReadonlyArray<Placed>
+  readonly before?: Pick<Batch, "written"> & { readonly executionId: string }
+}
+
+/** Cuts between executions where it can: batches of different ones need not wait for each other. */
+const toBatch = (
+  { before, held }: Uncut,
+  rows: Array.NonEmptyReadonlyArray<Placed>
+): readonly [Uncut, ReadonlyArray<Batch>] => {
+  const all = Array.appendAll(held, rows)
+  const executionId = executionOf(Array.lastNonEmpty(all))
+  const [whole, rest] = Array.splitAt(all, all.findLastIndex((placed) => executionOf(placed) !== executionId) + 1)
+  const [cut, next] = Array.isReadonlyArrayNonEmpty(whole) ? [whole, rest] : [all, []]
+  const batch = batchOf(cut, before)
+  return [
+    { held: next, before: { executionId: executionOf(Array.lastNonEmpty(cut)), written: batch.written } },
+    [batch]
+  ]
+}
+
+const batchOf = (rows: Array.NonEmptyReadonlyArray<Placed>, before: Uncut["before"]): Batch => ({
+  rows,
+  ready: before?.executionId === executionOf(rows[0]) ? Deferred.await(before.written) : Effect.void,
+  written: Deferred.makeUnsafe()
+})
+
+const executionOf = ({ row }: Placed): string => row.execution_id
 
 const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workflow.Workflow) {
   const events = yield* WorkflowEventModel
@@ -227,7 +268,8 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
     return known.find(({ eventId }, place) => stored[place]?.event_id !== eventId) ?? newest
   })
 
-  const write = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<Placed>) {
+  const write = Effect.fnUntraced(function* ({ ready, rows, written }: Batch) {
+    yield* ready
     const groups = Array.groupWith(rows, (left, right) => left.row.execution_id === right.row.execution_id)
     const headers = new Map(
       (yield* executions.findMany({ tenant, executionIds: groups.map(([first]) => first.row.execution_id) })).map(
@@ -238,13 +280,20 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
       Effect.map(missing(placed, headers.get(placed[0].row.execution_id)), (rest) => toCommit(tenant, workflow, rest))
     )
     const sent = Array.getSomes(commits)
-    if (!Array.isReadonlyArrayNonEmpty(sent)) return
-    for (const written of yield* events.commit(sent)) {
-      eventsAdded += (yield* Effect.fromResult(written)).events.length
+    for (const result of Array.isReadonlyArrayNonEmpty(sent) ? yield* events.commit(sent) : []) {
+      eventsAdded += (yield* Effect.fromResult(result)).events.length
     }
+    yield* Deferred.succeed(written, undefined)
+    return rows.length
   })
 
-  return { place, write, counts: () => ({ executionCount, eventsAdded }) }
+  return {
+    place,
+    write,
+    // A transaction of the caller's has one session, for one statement after another.
+    concurrency: (yield* events.isInTransaction) ? 1 : batchesUnderWay,
+    counts: () => ({ executionCount, eventsAdded })
+  }
 })
 
 const conflict = ({ position, row }: Placed, problem: string) =>
