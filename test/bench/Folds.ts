@@ -4,7 +4,7 @@ import { Replay, Workflow, type WorkflowEvent } from "@refold/core"
 import { Array, Effect, Result } from "effect"
 import { Bench } from "tinybench"
 import { Ledger, foldByHand, log } from "./Ledger.ts"
-import { alternate, figureOf } from "./Measure.ts"
+import { alternate, figureOf, shortTurnCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 
 /** Milliseconds of one task, by tinybench. The turns are ours: it would run one task to its end, and then the other. */
@@ -42,7 +42,7 @@ const compareFolds = (
     const prepared = prepare()
     const [ours, reference] = [rateOf(prepared.ours), rateOf(prepared.reference)]
     yield* alternate(ours, reference, warmUpTurnCount)
-    return [figureOf(name, "events/s", target, yield* alternate(ours, reference, 7), "more")]
+    return [figureOf(name, "events/s", target, yield* alternate(ours, reference, shortTurnCount), "more")]
   })
 })
 

@@ -18,6 +18,7 @@ import {
   closedLoop,
   figureOf,
   percentile,
+  shortTurnCount,
   warmUp,
   warmUpFiberCount
 } from "./Measure.ts"
@@ -104,7 +105,7 @@ const throughput = (fiberCount: number, path: Path) =>
 const compareThroughput = Effect.fnUntraced(function* (name: string, target: number, fiberCount: number, paths: Paths) {
   const [ours, reference] = [throughput(fiberCount, paths.ours), throughput(fiberCount, paths.reference)]
   yield* warmUpPaths(paths)
-  return figureOf(name, "events/s", target, yield* alternate(ours, reference), "more")
+  return figureOf(name, "events/s", target, yield* alternate(ours, reference, shortTurnCount), "more")
 })
 
 /** Processor time of this process for each event, and transactions that wrote. */

@@ -22,6 +22,9 @@ export interface Turn<A = number> {
 
 export const defaultTurnCount = 5
 
+/** Of what takes a second or less: on a machine that is busy elsewhere, five turns leave a tenth to chance. */
+export const shortTurnCount = 11
+
 /** Turn by turn, and every second one begins with the reference: what slows the machine down slows both. */
 export const alternate = Effect.fnUntraced(function* <A, E1, R1, E2, R2>(
   ours: Effect.Effect<A, E1, R1>,
@@ -96,7 +99,7 @@ const calibrate = Effect.fnUntraced(function* <E, R>(effect: Effect.Effect<unkno
 
 /** Runs of something that is done as a whole, one after another. */
 export const compare = Effect.fnUntraced(function* <E1, R1, E2, R2>(comparison: Comparison<E1, R1, E2, R2>) {
-  const { name, ours, reference, target, turns = 7, work } = comparison
+  const { name, ours, reference, target, turns = shortTurnCount, work } = comparison
   const rateOf = <E, R>(effect: Effect.Effect<unknown, E, R>, runCount: number) =>
     Effect.map(millisOf(effect, runCount), (millis) => (work === undefined ? millis : (work.count / millis) * 1000))
   const taken = yield* alternate(

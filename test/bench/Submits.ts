@@ -4,7 +4,7 @@ import { Effect, type Layer } from "effect"
 import * as ByHand from "./ByHand.ts"
 import { runtimeOnServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
-import { alternate, closedLoop, figureOf, warmUp, warmUpFiberCount } from "./Measure.ts"
+import { alternate, closedLoop, figureOf, shortTurnCount, warmUp, warmUpFiberCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 
 const schema = "refold_bench_submit"
@@ -32,7 +32,7 @@ const compareLoops = <R, RL>(
       Effect.map(closedLoop(fiberCount, step), ({ perSecond }) => perSecond)
     yield* warmUp(ours)
     yield* warmUp(reference)
-    const turns = yield* alternate(rateOf(ours), rateOf(reference))
+    const turns = yield* alternate(rateOf(ours), rateOf(reference), shortTurnCount)
     return [figureOf(name, "events/s", target, turns, "more")]
   }).pipe(Effect.provide(live))
 })
