@@ -474,6 +474,56 @@ describe("Worker", () => {
     }).pipe(Effect.scoped, Effect.provide(memory()))
   )
 
+  describe("while a batch is under way", () => {
+    /** A worker whose first batch, of two executions, stays at the store; then it is woken for these, one after another. */
+    const wokenMeanwhile = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
+      yield* backlog(["first", "second"], 1)
+      yield* backlog(ids, 0)
+      const [mayCommit, isCommitting] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const worker = yield* startWorker({
+        ports: {
+          events: ({ commit }) => ({
+            commit: (commits) =>
+              commits.some(({ executionId }) => executionId === "first")
+                ? Deferred.succeed(isCommitting, undefined).pipe(
+                    Effect.andThen(Deferred.await(mayCommit)),
+                    Effect.andThen(commit(commits))
+                  )
+                : commit(commits)
+          })
+        }
+      })
+      yield* TestClock.adjust("3 seconds")
+      yield* Deferred.await(isCommitting)
+      const before = worker.calls("read")
+      for (const id of ids) {
+        yield* enqueue(add(1), id)
+        // Time for the wake-up to be read, if anything reads.
+        yield* TestClock.adjust("1 millis")
+      }
+      return { readCount: worker.calls("read") - before, end: Deferred.succeed(mayCommit, undefined) }
+    })
+
+    it.effect("wake-ups gather, and are read together when it ends", () =>
+      Effect.gen(function* () {
+        const { end, readCount } = yield* wokenMeanwhile(ordersOf(50))
+        assert.isAtMost(readCount, 2)
+        yield* end
+        yield* TestClock.adjust("10 millis")
+        yield* isOnceAndInOrder(ordersOf(50), 1)
+      }).pipe(Effect.scoped, Effect.provide(memory()))
+    )
+
+    it.effect("that does not end, others are worked on as soon as they are enough for a batch", () =>
+      Effect.gen(function* () {
+        const { readCount } = yield* wokenMeanwhile(ordersOf(64))
+        assert.isAtMost(readCount, 2)
+        yield* TestClock.adjust("1 second")
+        yield* isOnceAndInOrder(ordersOf(64), 1)
+      }).pipe(Effect.scoped, Effect.provide(memory()))
+    )
+  })
+
   describe("does not spin", () => {
     const callsPerSecond = Effect.fnUntraced(function* (worker: { readonly callCount: () => number }) {
       yield* TestClock.adjust("10 seconds")

@@ -117,6 +117,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   const wake = () => {
     for (const latch of hasWork) latch.openUnsafe()
   }
+  const hasEnded = Latch.makeUnsafe(true)
   const mustSweep = yield* Latch.make(true)
   const streamOutage = { isWarned: false }
   const isDraining = yield* Ref.make(false)
@@ -148,11 +149,23 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
       unacknowledged.clear()
     }
     if (hasLost || held.some((partition) => !before.has(partition))) mustSweep.openUnsafe()
+    // A batch that hangs, as behind somebody's lock, keeps nobody from reading for longer than a heartbeat.
+    hasEnded.openUnsafe()
   })
 
   const sweep = Effect.gen(function* () {
     mustSweep.closeUnsafe()
     yield* Effect.flatMap(Effect.flatMap(owned, sweeper.find), add)
+  })
+
+  /**
+   * While a batch is under way wake-ups gather in the stream, since one read of many costs little more than one of a few.
+   * Not where there is enough for the next batch, nor where a single event is all there is: of that nothing would be saved.
+   */
+  const gathering = Effect.suspend(() => {
+    if (work.underWayCount <= 1 || work.waitingCount >= batchSize) return Effect.void
+    hasEnded.closeUnsafe()
+    return hasEnded.await
   })
 
   /**
@@ -181,6 +194,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     yield* Queue.offerAll(acknowledgements, answered)
     // What was read is taken up before the next read is put together.
     yield* Effect.yieldNow
+    yield* gathering
   })
 
   const reading = Effect.scoped(
@@ -247,6 +261,7 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
     yield* Effect.forEach(refs, (ref) => after(ref, turnOf.get(executionKey(ref))), { discard: true })
     if (work.takeForgotten()) mustSweep.openUnsafe()
     wake()
+    hasEnded.openUnsafe()
   })
 
   /** The wake-ups that a turn of these executions answers: what arrives from here on is for the next. */
