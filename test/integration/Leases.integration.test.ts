@@ -175,8 +175,8 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       yield* Effect.gen(function* () {
         yield* frozen.renew
         const [during] = yield* timeout
-        // Sooner still, so that nobody waits here.
-        yield* sql`set local idle_in_transaction_session_timeout = '1ms'`
+        // Sooner still, so that nobody waits here: perhaps before the answer is read.
+        yield* Effect.exit(sql`set local idle_in_transaction_session_timeout = '1ms'`)
         yield* isGone("frozen")
         yield* Deferred.succeed(seen, [during?.value, yield* Effect.flip(frozen.renew)])
       }).pipe(sql.withTransaction, Effect.exit)
