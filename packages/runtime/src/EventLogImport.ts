@@ -184,7 +184,7 @@ interface Batch {
 interface Uncut {
   /** Of the last execution so far, whose rows may go on. */
   readonly held: ReadonlyArray<Placed>
-  readonly before?: Pick<Batch, "written"> & { readonly executionId: string }
+  readonly before?: Batch
 }
 
 /** Cuts between executions where it can: batches of different ones need not wait for each other. */
@@ -193,23 +193,23 @@ const toBatch = (
   rows: Array.NonEmptyReadonlyArray<Placed>
 ): readonly [Uncut, ReadonlyArray<Batch>] => {
   const all = Array.appendAll(held, rows)
-  const executionId = executionOf(Array.lastNonEmpty(all))
-  const [whole, rest] = Array.splitAt(all, all.findLastIndex((placed) => executionOf(placed) !== executionId) + 1)
+  const last = Array.lastNonEmpty(all)
+  const [whole, rest] = Array.splitAt(all, all.findLastIndex((placed) => !isSameExecution(placed, last)) + 1)
   const [cut, next] = Array.isReadonlyArrayNonEmpty(whole) ? [whole, rest] : [all, []]
   const batch = batchOf(cut, before)
-  return [
-    { held: next, before: { executionId: executionOf(Array.lastNonEmpty(cut)), written: batch.written } },
-    [batch]
-  ]
+  return [{ held: next, before: batch }, [batch]]
 }
 
-const batchOf = (rows: Array.NonEmptyReadonlyArray<Placed>, before: Uncut["before"]): Batch => ({
+const batchOf = (rows: Array.NonEmptyReadonlyArray<Placed>, before: Batch | undefined): Batch => ({
   rows,
-  ready: before?.executionId === executionOf(rows[0]) ? Deferred.await(before.written) : Effect.void,
+  ready:
+    before !== undefined && isSameExecution(Array.lastNonEmpty(before.rows), rows[0])
+      ? Deferred.await(before.written)
+      : Effect.void,
   written: Deferred.makeUnsafe()
 })
 
-const executionOf = ({ row }: Placed): string => row.execution_id
+const isSameExecution = (left: Placed, right: Placed): boolean => left.row.execution_id === right.row.execution_id
 
 const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workflow.Workflow) {
   const events = yield* WorkflowEventModel
@@ -270,7 +270,7 @@ const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workfl
 
   const write = Effect.fnUntraced(function* ({ ready, rows, written }: Batch) {
     yield* ready
-    const groups = Array.groupWith(rows, (left, right) => left.row.execution_id === right.row.execution_id)
+    const groups = Array.groupWith(rows, isSameExecution)
     const headers = new Map(
       (yield* executions.findMany({ tenant, executionIds: groups.map(([first]) => first.row.execution_id) })).map(
         (header) => [header.executionId, header]
