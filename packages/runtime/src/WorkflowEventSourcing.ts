@@ -113,13 +113,14 @@ const make = Effect.gen(function* () {
   const workflows = yield* Workflows
   const writer = yield* SnapshotWriter
 
-  const findHeader = (executionId: string, tenant: string) =>
-    checkIds({ tenant, executionId }).pipe(
-      Effect.andThen(executions.find({ tenant, executionId })),
-      Effect.flatMap(
-        Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
-      )
+  const load = Effect.fnUntraced(function* (executionId: string, tenant: string) {
+    yield* checkIds({ tenant, executionId })
+    const header = yield* Effect.flatMap(
+      executions.find({ tenant, executionId }),
+      Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
     )
+    return { header, workflow: yield* workflows.get(header.workflow.name, header.workflow.version) }
+  })
 
   /** The newest snapshot within the bounds, as a state; or why there is none to start from. */
   const resume = Effect.fnUntraced(function* <State extends string, Data>(
@@ -149,8 +150,7 @@ const make = Effect.gen(function* () {
     const startedAtMillis = yield* Clock.currentTimeMillis
     const { batchSize, useSnapshots = true } = options
     const bounds = yield* Effect.fromResult(checkBounds(options))
-    const header = yield* findHeader(executionId, tenant)
-    const workflow = yield* workflows.get(header.workflow.name, header.workflow.version)
+    const { header, workflow } = yield* load(executionId, tenant)
     if (bounds.until !== undefined && bounds.until < header.startedAt) {
       return yield* new ExecutionNotStarted({ executionId, startedAt: header.startedAt })
     }
@@ -207,8 +207,7 @@ const make = Effect.gen(function* () {
     tenant: string,
     state?: ExecutionState.ExecutionState
   ) {
-    const header = yield* findHeader(executionId, tenant)
-    const workflow = yield* workflows.get(header.workflow.name, header.workflow.version)
+    const { header, workflow } = yield* load(executionId, tenant)
     const diverges = (position: number) => new SnapshotDivergence({ executionId, position })
     if (state !== undefined && !isWholeWithin(state.position, header.position)) return yield* diverges(state.position)
     // From the log alone: a snapshot made from a snapshot would pass on what is wrong with it.
