@@ -66,6 +66,23 @@ const isOnceAndInOrder = Effect.fnUntraced(function* (ids: ReadonlyArray<string>
   }
 })
 
+/** A store at which commits, or those that are held, stay until they may go on. */
+const holding = Effect.fnUntraced(function* (isHeld: (executionId: string) => boolean = () => true) {
+  const [mayCommit, isCommitting] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+  const ports: Changes = {
+    events: ({ commit }) => ({
+      commit: (commits) =>
+        commits.some(({ executionId }) => isHeld(executionId))
+          ? Deferred.succeed(isCommitting, undefined).pipe(
+              Effect.andThen(Deferred.await(mayCommit)),
+              Effect.andThen(commit(commits))
+            )
+          : commit(commits)
+    })
+  }
+  return { ports, isCommitting: Deferred.await(isCommitting), letGo: Deferred.succeed(mayCommit, undefined) }
+})
+
 const down = new EventStreamError({ operation: "A test", reason: "Unavailable", isRetryable: true })
 const noStream: Changes = { stream: () => ({ publish: () => Effect.fail(down), reader: Effect.fail(down) }) }
 const noWakeUps: Changes = { stream: () => ({ publish: () => Effect.void }) }
@@ -163,24 +180,14 @@ describe("Worker", () => {
     it.effect("finishes what is under way, takes up nothing more, and gives the leases back at once", () =>
       Effect.gen(function* () {
         yield* backlog(["order-1"], 600)
-        const [mayCommit, isCommitting] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-        const worker = yield* startWorker({
-          ports: {
-            events: ({ commit }) => ({
-              commit: (commits) =>
-                Deferred.succeed(isCommitting, undefined).pipe(
-                  Effect.andThen(Deferred.await(mayCommit)),
-                  Effect.andThen(commit(commits))
-                )
-            })
-          }
-        })
+        const { isCommitting, letGo, ports } = yield* holding()
+        const worker = yield* startWorker({ ports })
         yield* TestClock.adjust("3 seconds")
-        yield* Deferred.await(isCommitting)
+        yield* isCommitting
         const closing = yield* Effect.forkChild(worker.close)
         yield* TestClock.adjust("5 seconds")
         assert.isUndefined(closing.pollUnsafe())
-        yield* Deferred.succeed(mayCommit, undefined)
+        yield* letGo
         yield* elapse(closing, "1 second")
         const committed = (yield* standingsOf()).filter((standing) => standing === "Applied").length
         assert.isTrue(committed > 0 && committed < 600, `${committed} events`)
@@ -479,29 +486,17 @@ describe("Worker", () => {
     const wokenMeanwhile = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
       yield* backlog(["first", "second"], 1)
       yield* backlog(ids, 0)
-      const [mayCommit, isCommitting] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      const worker = yield* startWorker({
-        ports: {
-          events: ({ commit }) => ({
-            commit: (commits) =>
-              commits.some(({ executionId }) => executionId === "first")
-                ? Deferred.succeed(isCommitting, undefined).pipe(
-                    Effect.andThen(Deferred.await(mayCommit)),
-                    Effect.andThen(commit(commits))
-                  )
-                : commit(commits)
-          })
-        }
-      })
+      const { isCommitting, letGo, ports } = yield* holding((executionId) => executionId === "first")
+      const worker = yield* startWorker({ ports })
       yield* TestClock.adjust("3 seconds")
-      yield* Deferred.await(isCommitting)
+      yield* isCommitting
       const before = worker.calls("read")
       for (const id of ids) {
         yield* enqueue(add(1), id)
         // Time for the wake-up to be read, if anything reads.
         yield* TestClock.adjust("1 millis")
       }
-      return { readCount: worker.calls("read") - before, end: Deferred.succeed(mayCommit, undefined) }
+      return { readCount: worker.calls("read") - before, end: letGo }
     })
 
     it.effect("wake-ups gather, and are read together when it ends", () =>

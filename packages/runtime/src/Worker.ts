@@ -117,7 +117,8 @@ const make = Effect.fnUntraced(function* (options: WorkerOptions) {
   const wake = () => {
     for (const latch of hasWork) latch.openUnsafe()
   }
-  const hasEnded = Latch.makeUnsafe(true)
+  /** Whether a batch has ended since reading last waited for one. */
+  const hasEnded = yield* Latch.make(true)
   const mustSweep = yield* Latch.make(true)
   const streamOutage = { isWarned: false }
   const isDraining = yield* Ref.make(false)
