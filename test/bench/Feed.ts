@@ -4,7 +4,7 @@ import { WorkflowEventModel } from "@refold/core"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { onServer, writeLedger } from "./Database.ts"
-import { compare } from "./Measure.ts"
+import { compare, defaultTurnCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 
 const schema = "refold_bench_feed"
@@ -70,7 +70,7 @@ export const feeds: ReadonlyArray<Run> = [
           name: "feed",
           work: { count: executionCount * eventsPerExecution, unit: "events" },
           target: 0.8,
-          turns: 5,
+          turns: defaultTurnCount,
           ours,
           reference
         })

@@ -8,7 +8,7 @@ import { EventLogImport } from "@refold/runtime"
 import { Array, Effect, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { onServer } from "./Database.ts"
-import { compare } from "./Measure.ts"
+import { compare, defaultTurnCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 import { syntheticRows } from "./SyntheticLog.ts"
 
@@ -94,7 +94,7 @@ const fromRows: Run = {
       yield* compare({
         name: "import",
         work: { count: rows.length, unit: "events" },
-        turns: 5,
+        turns: defaultTurnCount,
         target: 0.6,
         ours: importRows(Stream.fromArray(rows)),
         reference: byHand
@@ -113,7 +113,7 @@ const fromFile: Run = {
       yield* compare({
         name: "import/file",
         work: { count: rows.length, unit: "events" },
-        turns: 5,
+        turns: defaultTurnCount,
         target: 0,
         ours: importRows(rowsOfLog()),
         reference: byHand

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { onServer, tenant, writeLedger } from "./Database.ts"
 import { type Row, foldByHand } from "./Ledger.ts"
-import { compare } from "./Measure.ts"
+import { compare, defaultTurnCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 
 const schema = "refold_bench_replay"
@@ -72,7 +72,7 @@ export const replayTimes = Effect.fnUntraced(
         const { ours, reference } = yield* compare({
           name: executionId,
           target: 0,
-          turns: 5,
+          turns: defaultTurnCount,
           ours: replayEvents(executionId, tenant),
           reference: replayEvents(executionId, tenant, { useSnapshots: false })
         })
