@@ -84,7 +84,10 @@ const ownData = <State extends string, Data>(
   from: ExecutionState<Data> | undefined
 ): Data => workflow.ownData(from === undefined ? workflow.initial.data : from.data)
 
-/** Folds more events in. This loop is what a replay costs: it looks nothing up twice, and makes one state at its end. */
+/**
+ * Folds more events in. This loop is what a replay costs: it looks nothing up twice, and makes one state at its end. Events
+ * of one name often come in runs: within one, nothing is called but the handler, which V8 then compiles into the loop.
+ */
 const advance = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined,
@@ -101,28 +104,47 @@ const advance = <State extends string, Data>(
   let data = owned
   let position = from === undefined ? 0 : from.position
   let last: WorkflowEvent | undefined
-  // Events of one name often come in runs: the handler is looked up once for each. None is for the first event of all.
+  let place = 0
   let eventName = startedEventName
+  // Of the name before; none is for the first event of all.
   let plain: PlainHandler<Data> | undefined
-  for (const event of events) {
-    if (event.tenant !== tenant || event.execution_id !== executionId) {
-      return broken(event, "it is an event of another execution")
-    }
-    if (event.position !== position + 1 || isBounded) {
-      if (event.position <= position || isBeyond(event, to, until)) continue
-      if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
-    }
+  for (let event: WorkflowEvent | undefined = first; event !== undefined; event = events[place]) {
     if (event.event_name !== eventName) {
       eventName = event.event_name
       plain = plainHandlers.get(eventName)
     }
-    if (plain !== undefined && plain.schemaVersion === event.schema_version) {
-      data = plain.evolve(data, event.payload, event)
-    } else {
-      const next = workflow.foldEvent(data, event)
-      if (next instanceof Unfoldable) return broken(event, next.reason)
-      data = next
+    if (plain !== undefined) {
+      const { evolve, schemaVersion } = plain
+      const begun = place
+      while (place < events.length) {
+        const next = events[place]
+        if (
+          next === undefined ||
+          next.event_name !== eventName ||
+          next.tenant !== tenant ||
+          next.execution_id !== executionId ||
+          next.position !== position + 1 ||
+          next.schema_version !== schemaVersion ||
+          (isBounded && isBeyond(next, to, until))
+        ) {
+          break
+        }
+        data = evolve(data, next.payload, next)
+        position++
+        last = next
+        place++
+      }
+      if (place > begun) continue
     }
+    place++
+    if (event.tenant !== tenant || event.execution_id !== executionId) {
+      return broken(event, "it is an event of another execution")
+    }
+    if (event.position <= position || isBeyond(event, to, until)) continue
+    if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
+    const next = workflow.foldEvent(data, event)
+    if (next instanceof Unfoldable) return broken(event, next.reason)
+    data = next
     position = event.position
     last = event
   }
