@@ -11,13 +11,17 @@ const own = ownSchema("grouping", { partitionCount: 4 })
 const atOnce = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
   Effect.all(effects, { concurrency: "unbounded" })
 
-/** Transactions that wrote a tenant's rows, of those at one position alone where it is given: whoever else writes does not count. */
-const transactionCount = Effect.fnUntraced(function* (table: string, tenant: string, position?: number) {
+/**
+ * How many of a tenant's rows each transaction wrote, the smallest first; of those at one position alone where it is given.
+ * Whoever else writes does not count.
+ */
+const transactionSizes = Effect.fnUntraced(function* (table: string, tenant: string, position?: number) {
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql<{ count: number }>`
-    select count(distinct xmin::text)::int as count from ${sql(`${own.schema}.${table}`)}
-     where tenant = ${tenant} ${position === undefined ? sql`` : sql`and position = ${position}`}`
-  return rows[0]?.count ?? 0
+  const rows = yield* sql<{ size: number }>`
+    select count(*)::int as size from ${sql(`${own.schema}.${table}`)}
+     where tenant = ${tenant} ${position === undefined ? sql`` : sql`and position = ${position}`}
+     group by xmin::text order by size`
+  return rows.map(({ size }) => size)
 })
 
 /** So many executions of a tenant of their own, each with its first event. */
@@ -40,7 +44,7 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
       const answers = yield* atOnce(
         Array.makeBy(120, (place) => model.commit([commitOf(at(place), 1, [`by ${place}`], ` of ${place}`)]))
       )
-      assert.isBelow(yield* transactionCount("events", tenant, 2), 30)
+      assert.isBelow((yield* transactionSizes("events", tenant, 2)).length, 30)
       const winners = answers.flatMap(([answer], place) => (Result.isSuccess(answer) ? [place] : []))
       assert.deepStrictEqual(
         winners.map((place) => place % 40).toSorted((a, b) => a - b),
@@ -74,6 +78,36 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
       assert.deepInclude(refused, { _tag: "StoreError", reason: "Refused" })
       assert.isTrue(answers.every(([answer]) => Result.isSuccess(answer)))
       assert.strictEqual((yield* Stream.runCollect(model.readTenant({ tenant }))).length, 31)
+    })
+  )
+})
+
+layer(own.layer, { excludeTestServices: true })("calls of one moment", (it) => {
+  const sizesOf = Effect.fnUntraced(function* (count: number) {
+    const queue = yield* WorkflowEventProcessingModel
+    const ats = yield* startedMany("moment", count)
+    const { tenant } = Array.headNonEmpty(ats)
+    const submission = { event_name: "moved" }
+    yield* atOnce(
+      ats.map((at, place) => queue.enqueue([{ ...at, processingId: `p-${place}`, eventId: `e-${place}`, submission }]))
+    )
+    const model = yield* WorkflowEventModel
+    yield* atOnce(ats.map((at) => model.commit([commitOf(at, 1, ["1"])])))
+    return { queued: yield* transactionSizes("queue", tenant), committed: yield* transactionSizes("events", tenant, 2) }
+  })
+
+  it.effect(
+    "that queue go all together while they are few; of those that commit, one goes at once and the rest by halves",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* sizesOf(20), { queued: [20], committed: [1, 9, 10] })
+        assert.deepStrictEqual(yield* sizesOf(8), { queued: [8], committed: [1, 7] })
+      })
+  )
+
+  it.effect("go by halves where they are many", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* sizesOf(80), { queued: [40, 40], committed: [1, 39, 40] })
     })
   )
 })
@@ -118,7 +152,7 @@ layer(own.layer, { excludeTestServices: true })("events that are queued at once"
           ])
         )
       )
-      assert.isBelow(yield* transactionCount("queue", Array.headNonEmpty(ats).tenant), 10)
+      assert.isBelow((yield* transactionSizes("queue", Array.headNonEmpty(ats).tenant)).length, 10)
       assert.deepStrictEqual(
         entries.map(([entry]) => [entry.processingId, entry.executionId]),
         [...ats, ...ats].map(({ executionId }, place) => [`p-${place}`, executionId])
@@ -139,7 +173,7 @@ layer(own.layer, { excludeTestServices: true })("snapshots that come at once", (
         snapshots.save({ snapshot: snapshotOf(at, position), prune: [position - 2, position] })
       for (const position of [1, 2, 3]) {
         yield* atOnce(ats.map((at) => save(at, position)))
-        assert.isBelow(yield* transactionCount("snapshots", Array.headNonEmpty(ats).tenant, position), 10)
+        assert.isBelow((yield* transactionSizes("snapshots", Array.headNonEmpty(ats).tenant, position)).length, 10)
       }
       yield* atOnce(Array.makeBy(6, () => save(Array.headNonEmpty(ats), 4)))
       assert.deepStrictEqual(

@@ -12,6 +12,11 @@ const groupCount = 2
 interface Operation<Item, A, E> {
   /** Calls that all go together: smaller groups end sooner, and cost more commits. */
   readonly leastShare: number
+  /**
+   * Whether a call that is alone waits for those of the same moment, as the answers of a batch bring them: a hundredth of a
+   * millisecond, for which one commit serves them all.
+   */
+  readonly gathers: boolean
   readonly run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>
 }
 
@@ -33,7 +38,7 @@ interface Call<Item, A, E> {
  *
  * A call that is interrupted may have been made.
  */
-export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { leastShare, run }: Operation<Item, A, E>) =>
+export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { gathers, leastShare, run }: Operation<Item, A, E>) =>
   Effect.gen(function* () {
     const waiting = yield* Queue.bounded<Call<Item, A, E>>(maxWaiting)
     /** Calls that have no answer yet. */
@@ -85,12 +90,14 @@ export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { leastShare, run 
       return yield* Deferred.await(answer)
     })
 
+    // Where nothing is under way there is nobody to go with, and another fiber is not worth the way.
+    const made = (items: Array.NonEmptyReadonlyArray<Item>) => (openCount === 1 ? run(items) : withOthers(items))
+
     const counted = (items: Array.NonEmptyReadonlyArray<Item>) =>
       Effect.suspend(() => {
         openCount++
-        // Where nothing is under way there is nobody to go with, and another fiber is not worth the way.
         return Effect.ensuring(
-          openCount === 1 ? run(items) : withOthers(items),
+          gathers && openCount === 1 ? Effect.flatMap(Effect.yieldNow, () => made(items)) : made(items),
           Effect.sync(() => {
             openCount--
           })

@@ -383,7 +383,7 @@ export const layer = (options: SchemaOptions) =>
           ? commitAll(commits)
           : inTransaction(commitInTurns(commits))
 
-      const commitTogether = yield* grouped(sql, { leastShare, run: commitGroup })
+      const commitTogether = yield* grouped(sql, { gathers: false, leastShare, run: commitGroup })
 
       const commit = Effect.fnUntraced(function* (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
         // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.

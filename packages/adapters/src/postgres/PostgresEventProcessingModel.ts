@@ -272,7 +272,7 @@ export const layer = (options: SchemaOptions) =>
         Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
       )
 
-      const enqueueTogether = yield* grouped(sql, { leastShare, run: enqueueAll })
+      const enqueueTogether = yield* grouped(sql, { gathers: true, leastShare, run: enqueueAll })
 
       const enqueue = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) =>
         events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)

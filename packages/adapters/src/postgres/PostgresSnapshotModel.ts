@@ -109,8 +109,8 @@ export const layer = (options: SchemaOptions) =>
       }
 
       // Executions that move together are due together.
-      const positionsTogether = yield* grouped(sql, { leastShare, run: positionsOfAll })
-      const saveTogether = yield* grouped(sql, { leastShare, run: saveAll })
+      const positionsTogether = yield* grouped(sql, { gathers: true, leastShare, run: positionsOfAll })
+      const saveTogether = yield* grouped(sql, { gathers: true, leastShare, run: saveAll })
 
       return WorkflowSnapshotModel.of({
         find: ({ executionId, fingerprint, tenant, to, until }) =>
