@@ -231,10 +231,8 @@ const make = Effect.fnUntraced(function* (options: {
     const { claim, state, step, workflow } = planned
     yield* Metric.update(Metrics.eventsAppended, committed.events.length)
     yield* Metric.update(Metrics.queuedEventsApplied, committed.events.length)
-    yield* Metric.update(
-      Metrics.queuedEventsRejected,
-      step.settlements.filter(({ _tag }) => _tag === "Rejected").length
-    )
+    const rejectedCount = step.settlements.filter(({ _tag }) => _tag === "Rejected").length
+    if (rejectedCount > 0) yield* Metric.update(Metrics.queuedEventsRejected, rejectedCount)
     const [appended] = committed.events
     if (appended !== undefined) {
       const lag = Instant.toEpochMillis(appended.recorded_at) - Instant.toEpochMillis(claim.events[0].queuedAt)

@@ -18,7 +18,7 @@ import {
   WorkflowExecutionModel,
   executionKey
 } from "@refold/core"
-import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
+import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EventProcessor } from "./EventProcessor.ts"
 import { ExecutionCache } from "./ExecutionCache.ts"
@@ -248,8 +248,20 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
   static readonly layer = TypeScriptWorkflowRuntime.layerWith({})
 }
 
-/** What `decide` refuses a submission with. */
-const rejections = ["TransitionRejected", "PayloadInvalid", "ExecutionComplete", "InvalidInput"] as const
+/** Counts what became of an attempt that wrote nothing. */
+const countRefusal = ({ _tag }: { readonly _tag: string }): Effect.Effect<void> => {
+  switch (_tag) {
+    case "TransitionRejected":
+    case "PayloadInvalid":
+    case "ExecutionComplete":
+    case "InvalidInput":
+      return Metric.update(Metrics.submissionsRejected, 1)
+    case "PositionConflict":
+      return Metric.update(Metrics.positionConflicts, 1)
+    default:
+      return Effect.void
+  }
+}
 
 /** Executions whose workflow is remembered, for what is enqueued to them. */
 const maxWorkflowRefs = 10_000
@@ -306,7 +318,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     if (state !== undefined) {
       // What evolve throws, or cannot read, must show before it is in the log for ever.
       const now = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
-      yield* Effect.fromResult(yield* Effect.sync(() => Processing.foldProvisionally(workflow, state, identified, now)))
+      yield* Effect.fromResult(Processing.foldProvisionally(workflow, state, identified, now))
     }
     const commit: Commit.Commit = {
       tenant,
@@ -399,10 +411,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const submitEvent = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
     yield* checkIds({ tenant, executionId, idempotencyKey })
-    const attempted = attempt(options).pipe(
-      Effect.tapErrorTag(rejections, () => Metric.update(Metrics.submissionsRejected, 1)),
-      Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1))
-    )
+    const attempted = Effect.tapError(attempt(options), countRefusal)
     // The schedule is for rivals alone: to set it up takes a while.
     const submitted = Effect.catchTag(attempted, "PositionConflict", () =>
       attempted.pipe(
@@ -417,16 +426,14 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   }, Effect.withSpan("TypeScriptWorkflowRuntime.submitEvent"))
 
   /** Refuses what no later state could accept, whatever the execution has come to. */
-  const checkEnqueued = Effect.fnUntraced(function* (
+  const checkEnqueued = (
     { executionId, submission }: SubmitOptions,
-    { name, version }: ExecutionHeader["workflow"]
-  ) {
-    if (submission.workflow !== undefined && submission.workflow !== name) {
-      return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
-    }
-    const workflow = yield* Effect.option(workflows.get(name, version))
-    yield* Effect.fromResult(Decision.checkSubmission(Option.getOrUndefined(workflow), submission, limits))
-  })
+    { name }: ExecutionHeader["workflow"],
+    workflow: Workflow.Workflow | undefined
+  ): Result.Result<unknown, Decision.WorkflowMismatch | Decision.InvalidInput | Decision.PayloadInvalid> =>
+    submission.workflow !== undefined && submission.workflow !== name
+      ? Result.fail(new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name }))
+      : Decision.checkSubmission(workflow, submission, limits)
 
   /** Whether the key was used before: then it has its answer, whatever the execution has come to since. */
   const isKeyKnown = ({ executionId, idempotencyKey, tenant }: SubmitOptions) =>
@@ -453,17 +460,12 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return found
   })
 
-  const toQueue = Effect.fnUntraced(function* (
-    options: SubmitOptions,
-    workflow: ExecutionHeader["workflow"] | undefined
-  ) {
+  const toQueue = Effect.fnUntraced(function* (options: SubmitOptions, ref: ExecutionHeader["workflow"] | undefined) {
     const { executionId, idempotencyKey, submission, tenant } = options
-    if (workflow === undefined) return yield* new ExecutionNotFound({ executionId })
-    yield* checkEnqueued(options, workflow).pipe(
-      Effect.catch((error) =>
-        Effect.flatMap(isKeyKnown(options), (isKnown) => (isKnown ? Effect.void : Effect.fail(error)))
-      )
-    )
+    if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
+    const workflow = yield* Effect.option(workflows.get(ref.name, ref.version))
+    const checked = checkEnqueued(options, ref, Option.getOrUndefined(workflow))
+    if (Result.isFailure(checked) && !(yield* isKeyKnown(options))) return yield* Effect.fail(checked.failure)
     const event: QueuedEvent.NewQueuedEvent = {
       tenant,
       executionId,

@@ -78,16 +78,16 @@ export class WakeUps extends Context.Service<
 
       return WakeUps.of({
         offer: (executions) =>
-          Effect.gen(function* () {
-            const rejected = yield* Queue.offerAll(
+          Effect.flatMap(
+            Queue.offerAll(
               pending,
               executions.map((each) => ({
                 ...each,
                 partition: Partition.of(each.tenant, each.executionId, partitionCount)
               }))
-            )
-            if (rejected.length > 0) yield* Metric.update(Metrics.wakeUpsDropped, rejected.length)
-          })
+            ),
+            (rejected) => (rejected.length === 0 ? Effect.void : Metric.update(Metrics.wakeUpsDropped, rejected.length))
+          )
       })
     })
   )

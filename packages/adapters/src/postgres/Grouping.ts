@@ -64,9 +64,12 @@ export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { gathers, leastSh
       for (const { answer, items } of calls) {
         const own = exit.value.slice(from, from + items.length)
         from += items.length
-        yield* Array.isReadonlyArrayNonEmpty(own)
-          ? Deferred.succeed(answer, own)
-          : Deferred.die(answer, new Error("A group answered less than it was asked"))
+        Deferred.doneUnsafe(
+          answer,
+          Array.isReadonlyArrayNonEmpty(own)
+            ? Exit.succeed(own)
+            : Exit.die(new Error("A group answered less than it was asked"))
+        )
       }
     })
 
@@ -84,32 +87,33 @@ export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { gathers, leastSh
     })
     for (let place = 0; place < groupCount; place++) yield* Effect.forkScoped(Effect.forever(group))
 
-    const withOthers = Effect.fnUntraced(function* (items: Array.NonEmptyReadonlyArray<Item>) {
-      const answer = yield* Deferred.make<Array.NonEmptyReadonlyArray<A>, E>()
-      yield* Queue.offer(waiting, { items, answer })
-      return yield* Deferred.await(answer)
-    })
+    const withOthers = (items: Array.NonEmptyReadonlyArray<Item>) => {
+      const answer = Deferred.makeUnsafe<Array.NonEmptyReadonlyArray<A>, E>()
+      return Effect.andThen(Queue.offer(waiting, { items, answer }), Deferred.await(answer))
+    }
 
     // Where nothing is under way there is nobody to go with, and another fiber is not worth the way.
     const made = (items: Array.NonEmptyReadonlyArray<Item>) => (openCount === 1 ? run(items) : withOthers(items))
 
-    const counted = (items: Array.NonEmptyReadonlyArray<Item>) =>
-      Effect.suspend(() => {
-        openCount++
-        return Effect.ensuring(
-          gathers && openCount === 1 ? Effect.flatMap(Effect.yieldNow, () => made(items)) : made(items),
-          Effect.sync(() => {
-            openCount--
-          })
-        )
-      })
+    const counted = (items: Array.NonEmptyReadonlyArray<Item>) => {
+      openCount++
+      return Effect.ensuring(
+        gathers && openCount === 1 ? Effect.flatMap(Effect.yieldNow, () => made(items)) : made(items),
+        Effect.sync(() => {
+          openCount--
+        })
+      )
+    }
 
     return (items: Array.NonEmptyReadonlyArray<Item>) =>
-      Effect.flatMap(isInTransaction(sql), (isPartOfIt) => (isPartOfIt ? run(items) : counted(items)))
+      Effect.withFiber(({ context }) => (hasTransaction(sql, context) ? run(items) : counted(items)))
   })
 
 const isForAll = (error: unknown): boolean => error instanceof StoreError && error.reason !== "Refused"
 
 /** Whether the caller has a transaction of its own. */
 export const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
-  Effect.withFiber(({ context }) => Effect.succeed(Option.isSome(Context.getOption(context, sql.transactionService))))
+  Effect.withFiber(({ context }) => Effect.succeed(hasTransaction(sql, context)))
+
+const hasTransaction = (sql: SqlClient.SqlClient, context: Context.Context<never>): boolean =>
+  Option.isSome(Context.getOption(context, sql.transactionService))

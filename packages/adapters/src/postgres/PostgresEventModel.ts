@@ -385,13 +385,14 @@ export const layer = (options: SchemaOptions) =>
 
       const commitTogether = yield* grouped(sql, { gathers: false, leastShare, run: commitGroup })
 
-      const commit = Effect.fnUntraced(function* (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
-        // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
-        if (yield* isInTransaction(sql)) return yield* inTransaction(commitAll(commits))
-        return yield* commits.length > 1 || commits[0].events.length > maxGroupedEvents
-          ? commitAll(commits)
-          : commitTogether(commits)
-      })
+      const commit = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
+        Effect.flatMap(isInTransaction(sql), (isPartOfIt) => {
+          // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
+          if (isPartOfIt) return inTransaction(commitAll(commits))
+          return commits.length > 1 || commits[0].events.length > maxGroupedEvents
+            ? commitAll(commits)
+            : commitTogether(commits)
+        })
 
       const read: WorkflowEventModel["Service"]["read"] = ({ after = 0, executionId, tenant, to, until, ...rest }) => {
         const batchSize = rest.batchSize ?? defaultBatchSize
