@@ -14,30 +14,20 @@ export const defaultCount = 64
  *
  * FNV-1a, 32 bits, over the UTF-8 bytes of tenant, one NUL (which neither may hold), execution id.
  */
-export const of = (tenant: string, executionId: string, count: number): number => {
-  // A step with the byte 0 is the multiplication alone.
-  const hash = hashText(Math.imul(hashText(0x811c9dc5, tenant), prime), executionId)
-  return (hash >>> 0) % count
-}
+export const of = (tenant: string, executionId: string, count: number): number =>
+  (hashText(mix(hashText(0x811c9dc5, tenant), 0), executionId) >>> 0) % count
 
-const prime = 0x01000193
+const mix = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193)
 
 /** The hash after the bytes of the text. Those of ASCII are its units; to have them encoded takes five times as long. */
 const hashText = (before: number, text: string): number => {
   let hash = before
   for (let place = 0; place < text.length; place++) {
     const unit = text.charCodeAt(place)
-    if (unit > maxAscii) return hashBytes(before, encoder.encode(text))
-    hash = Math.imul(hash ^ unit, prime)
+    if (unit > 0x7f) return encoder.encode(text).reduce(mix, before)
+    hash = mix(hash, unit)
   }
   return hash
 }
 
-const hashBytes = (before: number, bytes: Uint8Array): number => {
-  let hash = before
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, prime)
-  return hash
-}
-
-const maxAscii = 0x7f
 const encoder = new TextEncoder()

@@ -100,7 +100,6 @@ const advance = <State extends string, Data>(
   const tenant = from === undefined ? first.tenant : from.tenant
   const executionId = from === undefined ? first.execution_id : from.executionId
   const { plainHandlers } = workflow
-  const isBounded = to !== undefined || until !== undefined
   let data = owned
   let position = from === undefined ? 0 : from.position
   let last: WorkflowEvent | undefined
@@ -114,25 +113,21 @@ const advance = <State extends string, Data>(
       plain = plainHandlers.get(eventName)
     }
     if (plain !== undefined) {
-      const { evolve, schemaVersion } = plain
       const begun = place
-      while (place < events.length) {
-        const next = events[place]
-        if (
-          next === undefined ||
-          next.event_name !== eventName ||
-          next.tenant !== tenant ||
-          next.execution_id !== executionId ||
-          next.position !== position + 1 ||
-          next.schema_version !== schemaVersion ||
-          (isBounded && isBeyond(next, to, until))
-        ) {
-          break
-        }
-        data = evolve(data, next.payload, next)
+      let next: WorkflowEvent | undefined = event
+      while (
+        next !== undefined &&
+        next.event_name === eventName &&
+        next.tenant === tenant &&
+        next.execution_id === executionId &&
+        next.position === position + 1 &&
+        next.schema_version === plain.schemaVersion &&
+        !isBeyond(next, to, until)
+      ) {
+        data = plain.evolve(data, next.payload, next)
         position++
         last = next
-        place++
+        next = events[++place]
       }
       if (place > begun) continue
     }
