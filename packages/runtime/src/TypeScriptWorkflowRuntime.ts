@@ -248,20 +248,8 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
   static readonly layer = TypeScriptWorkflowRuntime.layerWith({})
 }
 
-/** Counts what became of an attempt that wrote nothing. */
-const countRefusal = ({ _tag }: { readonly _tag: string }): Effect.Effect<void> => {
-  switch (_tag) {
-    case "TransitionRejected":
-    case "PayloadInvalid":
-    case "ExecutionComplete":
-    case "InvalidInput":
-      return Metric.update(Metrics.submissionsRejected, 1)
-    case "PositionConflict":
-      return Metric.update(Metrics.positionConflicts, 1)
-    default:
-      return Effect.void
-  }
-}
+/** What `decide` refuses a submission with. */
+const rejections = ["TransitionRejected", "PayloadInvalid", "ExecutionComplete", "InvalidInput"] as const
 
 /** Executions whose workflow is remembered, for what is enqueued to them. */
 const maxWorkflowRefs = 10_000
@@ -411,7 +399,10 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const submitEvent = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
     yield* checkIds({ tenant, executionId, idempotencyKey })
-    const attempted = Effect.tapError(attempt(options), countRefusal)
+    const attempted = attempt(options).pipe(
+      Effect.tapErrorTag(rejections, () => Metric.update(Metrics.submissionsRejected, 1)),
+      Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1))
+    )
     // The schedule is for rivals alone: to set it up takes a while.
     const submitted = Effect.catchTag(attempted, "PositionConflict", () =>
       attempted.pipe(

@@ -116,7 +116,6 @@ const maxLeft = 10_000
 
 /** Two writers with one idempotency key: the slower one looks again. */
 const maxAttempts = 3
-const isTaken = (error: SqlError) => sqlState(error) === uniqueViolation
 
 export const layer = (options: SchemaOptions) =>
   Layer.effect(
@@ -245,9 +244,8 @@ export const layer = (options: SchemaOptions) =>
           const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
           // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
           const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(write(firsts)) : write(firsts)
-          // The schedule is for rivals alone: to set it up takes a while.
-          const rows = yield* Effect.catchIf(statement, isTaken, () =>
-            Effect.retry(statement, { times: maxAttempts - 2, while: isTaken })
+          const rows = yield* statement.pipe(
+            Effect.retry({ times: maxAttempts - 1, while: (error) => sqlState(error) === uniqueViolation })
           )
           const refused = rows.find((row) => row.refusal !== null)
           if (refused !== undefined) {
