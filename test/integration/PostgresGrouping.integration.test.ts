@@ -1,7 +1,7 @@
 /** What comes at once is written together: nobody notices, but for the clock. */
 import { assert, layer } from "@effect/vitest"
 import { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowSnapshotModel } from "@refold/core"
-import { Array, Effect, Exit, Result, Stream } from "effect"
+import { Array, Effect, Exit, Fiber, References, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { type At, commitOf, snapshotOf } from "./commits.ts"
 import { ownSchema, uniqueName } from "./ownSchema.ts"
@@ -103,6 +103,26 @@ layer(own.layer, { excludeTestServices: true })("calls of one moment", (it) => {
         assert.deepStrictEqual(yield* sizesOf(20), { queued: [20], committed: [1, 9, 10] })
         assert.deepStrictEqual(yield* sizesOf(8), { queued: [8], committed: [1, 7] })
       })
+  )
+
+  it.effect("do so also after calls that were interrupted, wherever that met them", () =>
+    Effect.gen(function* () {
+      const model = yield* WorkflowEventModel
+      const tenant = uniqueName("interrupted")
+      // A fiber gives way after so many steps: there it is interrupted. With fewer than three it would take none.
+      for (let steps = 3; steps < 60; steps++) {
+        const call = yield* Effect.forkChild(
+          Effect.provideService(
+            model.commit([commitOf({ tenant, executionId: `e-${steps}` }, 0, ["0"])]),
+            References.MaxOpsBeforeYield,
+            steps
+          )
+        )
+        yield* Effect.yieldNow
+        yield* Fiber.interrupt(call)
+      }
+      assert.deepStrictEqual((yield* sizesOf(8)).committed, [1, 7])
+    })
   )
 
   it.effect("go by halves where they are many", () =>

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type FailurePolicy, StoreError, type Workflow, WorkflowEventProcessingModel } from "@refold/core"
 import { EventProcessor, TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Array as Arr, Duration, Effect, Layer, Metric, Ref, Tracer } from "effect"
+import { Array as Arr, Duration, Effect, Fiber, Layer, Metric, Ref, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { Fragile, FragileMended, added, burst, guarded } from "./Fragile.ts"
 import {
@@ -230,6 +230,24 @@ describe("EventProcessor", () => {
       }).pipe(Effect.provide(fragile()))
     )
   })
+
+  it.effect("of a caller that gives up while the store hangs: blames no event however often", () =>
+    Effect.gen(function* () {
+      yield* start("a")
+      yield* enqueue("a", added(1))
+      const hanging = changed({ events: () => ({ commit: () => Effect.never }) })
+      yield* Effect.gen(function* () {
+        for (let count = 0; count < 20; count++) {
+          const turning = yield* Effect.forkChild(Effect.timeout(turn("a"), "1 second"))
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual((yield* Effect.flip(Fiber.join(turning)))._tag, "TimeoutError")
+          assert.deepStrictEqual(yield* standingsOf("a"), ["Waiting"])
+        }
+      }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(hanging))
+      yield* processAll()
+      assert.deepStrictEqual(yield* standingsOf("a"), ["Applied"])
+    }).pipe(Effect.provide(fragile()))
+  )
 
   describe("of a store that fails", () => {
     const refused = new StoreError({ operation: "A test", reason: "Refused", isRetryable: false })

@@ -63,7 +63,7 @@ const maxRounds = 10
 /** For a connection that was lost, not for a server that is gone: that is waited for without holding work. */
 const reconnecting = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
 
-/** Claims kept over a failure of the store; others are taken up, and counted, anew. */
+/** Claims kept over such a failure or interruption; others are taken up, and counted, anew. */
 const maxUnended = 1000
 
 /** Executions loaded at once. */
@@ -122,8 +122,8 @@ const make = Effect.fnUntraced(function* (options: {
   // A state is used at the position of its execution alone.
   const states = yield* RecentStates
   /**
-   * Work taken up whose attempt has not ended, since the store failed or writers were faster: it goes on at the next turn,
-   * and counts as one, so that no event becomes a dead letter for what it is not to blame for.
+   * Work taken up whose attempt has not ended, since the store failed, writers were faster, or the caller gave up: it goes
+   * on at the next turn, and counts as one, so that no event becomes a dead letter for what it is not to blame for.
    */
   const unended = new Map<string, Claim>()
 
@@ -338,7 +338,10 @@ const make = Effect.fnUntraced(function* (options: {
       const claims = yield* takeUp({ executions, limit, ignoreDelay })
       const links = linksOf(claims)
       if (links.length > 0) yield* Effect.map(Effect.orDie(Effect.currentSpan), (span) => span.addLinks(links))
-      return yield* Effect.tapErrorTag(processClaims(claims), "StoreError", () => holdOn(claims))
+      // A defect may be of an event's own making: its attempt has ended.
+      return yield* Effect.onExit(processClaims(claims), (exit) =>
+        Exit.isFailure(exit) && !Cause.hasDies(exit.cause) ? holdOn(claims) : Effect.void
+      )
     })
   })
 })

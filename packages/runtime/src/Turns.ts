@@ -2,27 +2,38 @@
 import { type ExecutionRef, executionKey } from "@refold/core"
 import { Effect, Semaphore } from "effect"
 
+interface Line {
+  readonly semaphore: Semaphore.Semaphore
+  length: number
+}
+
 export class Turns {
-  /** As many as there are callers at most. */
-  readonly #lines = new Map<string, { readonly semaphore: Semaphore.Semaphore; length: number }>()
+  readonly #lines = new Map<string, Line>()
+
+  /** Executions that have a caller now. */
+  get size(): number {
+    return this.#lines.size
+  }
 
   /** Runs the effect when those of the same execution that came before have ended. */
   take<A, E, R>(ref: ExecutionRef, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       const key = executionKey(ref)
-      const line = this.#lines.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), length: 0 }
-      line.length++
-      this.#lines.set(key, line)
-      return line.semaphore
-        .withPermits(1)(effect)
-        .pipe(
-          Effect.ensuring(
-            Effect.sync(() => {
-              line.length--
-              if (line.length === 0) this.#lines.delete(key)
-            })
-          )
-        )
+      // Who is interrupted before it stands in line must not leave it.
+      let own: Line | undefined
+      return Effect.ensuring(
+        Effect.suspend(() => {
+          own = this.#lines.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), length: 0 }
+          own.length++
+          this.#lines.set(key, own)
+          return own.semaphore.withPermits(1)(effect)
+        }),
+        Effect.sync(() => {
+          if (own === undefined) return
+          own.length--
+          if (own.length === 0) this.#lines.delete(key)
+        })
+      )
     })
   }
 }

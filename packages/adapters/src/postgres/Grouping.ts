@@ -96,11 +96,16 @@ export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { gathers, leastSh
     const made = (items: Array.NonEmptyReadonlyArray<Item>) => (openCount === 1 ? run(items) : withOthers(items))
 
     const counted = (items: Array.NonEmptyReadonlyArray<Item>) => {
-      openCount++
+      // Who is interrupted before it is counted must not be counted down.
+      let isCounted = false
       return Effect.ensuring(
-        gathers && openCount === 1 ? Effect.flatMap(Effect.yieldNow, () => made(items)) : made(items),
+        Effect.suspend(() => {
+          isCounted = true
+          openCount++
+          return gathers && openCount === 1 ? Effect.flatMap(Effect.yieldNow, () => made(items)) : made(items)
+        }),
         Effect.sync(() => {
-          openCount--
+          if (isCounted) openCount--
         })
       )
     }

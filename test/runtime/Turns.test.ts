@@ -1,0 +1,58 @@
+/** Callers of one execution, in line. */
+import { assert, describe, it } from "@effect/vitest"
+import { Turns } from "@refold/runtime/Turns"
+import { Effect, Fiber, References } from "effect"
+
+const ref = { tenant: "acme", executionId: "e-1" }
+
+describe("Turns", () => {
+  it.effect("of one execution come one after another, in the order of the callers, also after one that fails", () =>
+    Effect.gen(function* () {
+      const turns = new Turns()
+      const seen: Array<string> = []
+      const caller = (name: string) =>
+        turns.take(
+          ref,
+          Effect.gen(function* () {
+            seen.push(`${name} begins`)
+            yield* Effect.yieldNow
+            seen.push(`${name} ends`)
+            if (name === "b") yield* Effect.fail(name)
+          })
+        )
+      yield* Effect.all(["a", "b", "c"].map(caller).map(Effect.exit), { concurrency: "unbounded" })
+      assert.deepStrictEqual(seen, ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"])
+    })
+  )
+
+  it.effect("of another execution or tenant wait for nobody", () =>
+    Effect.gen(function* () {
+      const turns = new Turns()
+      const others = [
+        { ...ref, executionId: "e-2" },
+        { ...ref, tenant: "other" }
+      ]
+      const taken = yield* turns.take(ref, Effect.all(others.map((other) => turns.take(other, Effect.succeed(other)))))
+      assert.deepStrictEqual(taken, others)
+    })
+  )
+
+  it.effect("leave nothing behind, wherever an interruption meets them", () =>
+    Effect.gen(function* () {
+      const turns = new Turns()
+      yield* turns.take(
+        ref,
+        Effect.sync(() => assert.strictEqual(turns.size, 1))
+      )
+      // A fiber gives way after so many steps: there it is interrupted. With fewer than three it would take none.
+      for (let steps = 3; steps < 30; steps++) {
+        const caller = yield* Effect.forkChild(
+          Effect.provideService(turns.take(ref, Effect.never), References.MaxOpsBeforeYield, steps)
+        )
+        yield* Effect.yieldNow
+        yield* Fiber.interrupt(caller)
+        assert.strictEqual(turns.size, 0)
+      }
+    })
+  )
+})
