@@ -3,19 +3,22 @@ import { describe, it } from "@effect/vitest"
 import { MemoryEventStream } from "@refold/adapters/memory"
 import { Array, Effect, Layer } from "effect"
 import { servicesWith } from "../runtime/Services.ts"
-import { interruptedCalls } from "../runtime/interruptions.ts"
+import { type Interrupting, interruptedCalls } from "../runtime/interruptions.ts"
 import { ownSchema } from "./ownSchema.ts"
 
-/** Turns of the event loop, of which an answer of the server takes about a hundred, from one interruption to the next. */
-const turnsPerRound = 3
-
-const calls = interruptedCalls(
-  (call, round) =>
+/**
+ * After turns of the event loop, of which an answer of the server takes a hundred or more: few from one round to the next at
+ * first, more where the call waits for its second and third answer.
+ */
+const afterTurns: Interrupting = {
+  until: (call, round) =>
     Effect.tap(Effect.forkChild(call), () =>
-      Effect.forEach(Array.range(0, round * turnsPerRound), () => Effect.yieldNow, { discard: true })
+      Effect.forEach(Array.range(0, round + Math.floor(round ** 2 / 16)), () => Effect.yieldNow, { discard: true })
     ),
-  2
-)
+  maxRounds: 160
+}
+
+const calls = interruptedCalls(afterTurns, 2)
 
 describe("Interrupted on PostgreSQL, wherever that meets it, and made again", () => {
   it.effect.each(Object.entries(calls))("%s", ([, call]) => {
