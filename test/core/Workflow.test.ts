@@ -266,9 +266,10 @@ describe("Workflow.decodePayload", () => {
       initial: { state: "Open", data: {} },
       states: { Open: { Done: "Open" } }
     })
-    const decoded = deep.decodePayload("Done", { rows: [{ "unit price": 1 }, { "unit price": "x" }] })
+    const rows = Array.from({ length: 11 }, (_, place) => ({ "unit price": place === 10 ? "x" : 1 }))
+    const decoded = deep.decodePayload("Done", { rows })
     assert.deepStrictEqual(Result.getOrThrow(Result.flip(decoded)), {
-      path: "/rows/1/unit price",
+      path: "/rows/10/unit price",
       problem: "is refused by its schema: Expected number"
     })
   })

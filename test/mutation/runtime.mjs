@@ -1,6 +1,6 @@
 import { options } from "./options.mjs"
 
-const mutated = ["WorkList", "Sweeper", "WakeUps", "ExecutionCache", "SnapshotWriter", "ExternalSort"]
+const mutated = ["WorkList", "Sweeper", "WakeUps", "ExecutionCache", "SnapshotWriter", "ExternalSort", "Turns"]
 
 export default options({
   name: "runtime",

@@ -1,7 +1,7 @@
 /** Callers of one execution, in line. */
 import { assert, describe, it } from "@effect/vitest"
 import { Turns } from "@refold/runtime/Turns"
-import { Effect, Fiber, References } from "effect"
+import { Deferred, Effect, Exit, Fiber, References } from "effect"
 
 const ref = { tenant: "acme", executionId: "e-1" }
 
@@ -22,6 +22,23 @@ describe("Turns", () => {
         )
       yield* Effect.all(["a", "b", "c"].map(caller).map(Effect.exit), { concurrency: "unbounded" })
       assert.deepStrictEqual(seen, ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"])
+    })
+  )
+
+  it.effect("wait also for one that came before those who have ended", () =>
+    Effect.gen(function* () {
+      const turns = new Turns()
+      const [first, second] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const one = yield* Effect.forkChild(turns.take(ref, Deferred.await(first)))
+      const two = yield* Effect.forkChild(turns.take(ref, Deferred.await(second)))
+      yield* Effect.yieldNow
+      yield* Deferred.succeed(first, undefined)
+      yield* Fiber.await(one)
+      const three = yield* Effect.forkChild(turns.take(ref, Effect.void))
+      yield* Effect.yieldNow
+      assert.isUndefined(three.pollUnsafe())
+      yield* Deferred.succeed(second, undefined)
+      yield* Fiber.joinAll([two, three])
     })
   )
 
@@ -51,6 +68,7 @@ describe("Turns", () => {
         )
         yield* Effect.yieldNow
         yield* Fiber.interrupt(caller)
+        assert.isFalse(Exit.hasDies(yield* Fiber.await(caller)))
         assert.strictEqual(turns.size, 0)
       }
     })
