@@ -1,18 +1,11 @@
 /** Calls that are interrupted after every number of their steps, on a store in memory. */
 import { describe, it } from "@effect/vitest"
-import { Effect, References } from "effect"
+import { Effect } from "effect"
 import { memory } from "./Services.ts"
-import { type Interrupting, interruptedCalls } from "./interruptions.ts"
-
-/** A fiber gives way after so many steps at most. With fewer than three it would take none. */
-const leastSteps = 3
+import { type Interrupting, interruptedCalls, leastSteps, runFor } from "./interruptions.ts"
 
 const afterSteps: Interrupting = {
-  until: (call, round) =>
-    Effect.tap(
-      Effect.forkChild(Effect.provideService(call, References.MaxOpsBeforeYield, leastSteps + round)),
-      () => Effect.yieldNow
-    ),
+  until: (call, round) => runFor(call, leastSteps + round),
   maxRounds: 1000
 }
 

@@ -1,7 +1,8 @@
 /** Callers of one execution, in line. */
 import { assert, describe, it } from "@effect/vitest"
 import { Turns } from "@refold/runtime/Turns"
-import { Deferred, Effect, Exit, Fiber, References } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
+import { leastSteps, runFor } from "./interruptions.ts"
 
 const ref = { tenant: "acme", executionId: "e-1" }
 
@@ -61,12 +62,8 @@ describe("Turns", () => {
         ref,
         Effect.sync(() => assert.strictEqual(turns.size, 1))
       )
-      // A fiber gives way after so many steps: there it is interrupted. With fewer than three it would take none.
-      for (let steps = 3; steps < 30; steps++) {
-        const caller = yield* Effect.forkChild(
-          Effect.provideService(turns.take(ref, Effect.never), References.MaxOpsBeforeYield, steps)
-        )
-        yield* Effect.yieldNow
+      for (let steps = leastSteps; steps < 30; steps++) {
+        const caller = yield* runFor(turns.take(ref, Effect.never), steps)
         yield* Fiber.interrupt(caller)
         assert.isFalse(Exit.hasDies(yield* Fiber.await(caller)))
         assert.strictEqual(turns.size, 0)

@@ -4,9 +4,16 @@
  */
 import { assert } from "@effect/vitest"
 import { TypeScriptWorkflowRuntime, Verification, WorkflowEventSourcing } from "@refold/runtime"
-import { Effect, Fiber, type Layer } from "effect"
+import { Effect, Fiber, type Layer, References } from "effect"
 import { Order, add } from "./Order.ts"
 import { entriesOf, type memory, orderOf, place, processAll } from "./Services.ts"
+
+/** With fewer, a fiber that gives way takes no step at all. */
+export const leastSteps = 3
+
+/** Runs the call for so many of its steps: there its fiber gives way. */
+export const runFor = <A, E, R>(call: Effect.Effect<A, E, R>, steps: number) =>
+  Effect.tap(Effect.forkChild(Effect.provideService(call, References.MaxOpsBeforeYield, steps)), () => Effect.yieldNow)
 
 export interface Interrupting {
   /** Runs the call of the given round until it is to be interrupted, later in each round. */
@@ -39,6 +46,18 @@ const verified = Effect.fnUntraced(function* (executionIds: ReadonlyArray<string
   assert.strictEqual(report.executionCount, executionIds.length)
 })
 
+/** The call, interrupted everywhere and made again, answers with the position that it comes to once. */
+const answersWith = Effect.fnUntraced(function* <E1, R1, E2, R2>(
+  position: number,
+  interrupting: Interrupting,
+  prepare: (executionId: string) => Effect.Effect<unknown, E1, R1>,
+  call: (executionId: string) => Effect.Effect<{ readonly position: number }, E2, R2>
+) {
+  const executionIds = yield* interruptedEverywhere(interrupting, prepare, call)
+  for (const executionId of executionIds) assert.strictEqual((yield* call(executionId)).position, position)
+  yield* verified(executionIds)
+})
+
 const positionOf = Effect.fnUntraced(function* (executionId: string) {
   const runtime = yield* TypeScriptWorkflowRuntime
   return (yield* runtime.getExecutionState(place(executionId))).position
@@ -50,23 +69,20 @@ type Checked = Effect.Effect<void, unknown, Layer.Success<ReturnType<typeof memo
 export const interruptedCalls = (interrupting: Interrupting, eventCount: number): Readonly<Record<string, Checked>> => {
   const prepare = (executionId: string) => orderOf(eventCount - 1, executionId)
   return {
-    "startWorkflow starts once": Effect.gen(function* () {
-      const runtime = yield* TypeScriptWorkflowRuntime
-      const start = (executionId: string) =>
-        runtime.startWorkflow({ ...place(executionId), workflow: Order, idempotencyKey: "k" })
-      const executionIds = yield* interruptedEverywhere(interrupting, () => Effect.void, start)
-      for (const executionId of executionIds) assert.strictEqual((yield* start(executionId)).position, 1)
-      yield* verified(executionIds)
-    }),
+    "startWorkflow starts once": TypeScriptWorkflowRuntime.use(({ startWorkflow }) =>
+      answersWith(
+        1,
+        interrupting,
+        () => Effect.void,
+        (executionId) => startWorkflow({ ...place(executionId), workflow: Order, idempotencyKey: "k" })
+      )
+    ),
 
-    "submitEvent appends once": Effect.gen(function* () {
-      const runtime = yield* TypeScriptWorkflowRuntime
-      const submit = (executionId: string) =>
-        runtime.submitEvent({ ...place(executionId), submission: add(1), idempotencyKey: "k" })
-      const executionIds = yield* interruptedEverywhere(interrupting, prepare, submit)
-      for (const executionId of executionIds) assert.strictEqual((yield* submit(executionId)).position, eventCount + 1)
-      yield* verified(executionIds)
-    }),
+    "submitEvent appends once": TypeScriptWorkflowRuntime.use(({ submitEvent }) =>
+      answersWith(eventCount + 1, interrupting, prepare, (executionId) =>
+        submitEvent({ ...place(executionId), submission: add(1), idempotencyKey: "k" })
+      )
+    ),
 
     "enqueueEvent queues once": Effect.gen(function* () {
       const runtime = yield* TypeScriptWorkflowRuntime
@@ -98,12 +114,8 @@ export const interruptedCalls = (interrupting: Interrupting, eventCount: number)
       yield* verified(executionIds)
     }),
 
-    "createSnapshot stores what the log folds to": Effect.gen(function* () {
-      const sourcing = yield* WorkflowEventSourcing
-      const create = (executionId: string) => sourcing.createSnapshot(executionId, place().tenant)
-      const executionIds = yield* interruptedEverywhere(interrupting, prepare, create)
-      for (const executionId of executionIds) assert.strictEqual((yield* create(executionId)).position, eventCount)
-      yield* verified(executionIds)
-    })
+    "createSnapshot stores what the log folds to": WorkflowEventSourcing.use(({ createSnapshot }) =>
+      answersWith(eventCount, interrupting, prepare, (executionId) => createSnapshot(executionId, place().tenant))
+    )
   }
 }

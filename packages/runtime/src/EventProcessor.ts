@@ -63,7 +63,7 @@ const maxRounds = 10
 /** For a connection that was lost, not for a server that is gone: that is waited for without holding work. */
 const reconnecting = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
 
-/** Claims kept over such a failure or interruption; others are taken up, and counted, anew. */
+/** Claims kept whose attempt has not ended; others are taken up, and counted, anew. */
 const maxUnended = 1000
 
 /** Executions loaded at once. */
@@ -339,8 +339,8 @@ const make = Effect.fnUntraced(function* (options: {
       const links = linksOf(claims)
       if (links.length > 0) yield* Effect.map(Effect.orDie(Effect.currentSpan), (span) => span.addLinks(links))
       // A defect may be of an event's own making: its attempt has ended.
-      return yield* Effect.onExit(processClaims(claims), (exit) =>
-        Exit.isFailure(exit) && !Cause.hasDies(exit.cause) ? holdOn(claims) : Effect.void
+      return yield* Effect.onError(processClaims(claims), (cause) =>
+        Cause.hasDies(cause) ? Effect.void : holdOn(claims)
       )
     })
   })

@@ -96,7 +96,7 @@ export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { gathers, leastSh
     const made = (items: Array.NonEmptyReadonlyArray<Item>) => (openCount === 1 ? run(items) : withOthers(items))
 
     const counted = (items: Array.NonEmptyReadonlyArray<Item>) => {
-      // Who is interrupted before it is counted must not be counted down.
+      // Who is interrupted before it is counted must not be counted down. `acquireUseRelease` would take twice as long.
       let isCounted = false
       return Effect.ensuring(
         Effect.suspend(() => {
