@@ -4,4 +4,4 @@ WORKDIR /refold
 COPY . .
 RUN npm ci
 USER node
-ENTRYPOINT ["node", "packages/runtime/bin/refold.js"]
+ENTRYPOINT ["node", "packages/cli/bin/refold.js"]

@@ -1,5 +1,5 @@
 import { NodeRuntime } from "@effect/platform-node"
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Workflow } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Console, Effect, Layer, Schema } from "effect"
@@ -36,7 +36,7 @@ const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Loan)),
   Layer.provide(MemoryStore.layer),
-  Layer.provide(MemoryEventStream.layer)
+  Layer.provide(MemoryWakeUpChannel.layer)
 )
 
 NodeRuntime.runMain(Effect.provide(program, Live))

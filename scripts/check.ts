@@ -4,7 +4,7 @@
  * A warning is a failure. The build comes first: the others read its declarations, and `publish` packs it.
  */
 import { execFile } from "node:child_process"
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 
@@ -19,12 +19,6 @@ const root = join(import.meta.dirname, "..")
 const path = [join(root, "node_modules", ".bin"), process.env["PATH"]].join(delimiter)
 const manifest = (folder: string): Manifest => JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"))
 const packages = (manifest(".").workspaces ?? []).filter((folder) => folder.startsWith("packages/"))
-
-/** Every module that `./*` of an installed package opens; the command line's are closed, and running is their import. */
-const modulesOf = (installed: string, name: string): ReadonlyArray<string> =>
-  globSync("**/*.js", { cwd: join(installed, "dist"), exclude: ["cli/**"] })
-    .filter((file) => !file.endsWith("index.js"))
-    .map((file) => `${name}/${file.slice(0, -".js".length)}`)
 
 /** Runs one command to its end; rejects with all it printed when it fails or warns. */
 const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): Promise<string> =>
@@ -55,10 +49,10 @@ const publish = async () => {
     await run(folder, "npm", "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...wanted)
 
     const entries = manifests.flatMap(({ name, exports = {} }) =>
-      Object.entries(exports).flatMap(([entry, target]) => {
-        if (entry === "./package.json" || target === null) return []
-        return entry === "./*" ? modulesOf(join(folder, "node_modules", name), name) : [`${name}${entry.slice(1)}`]
-      })
+      // `./src/*` is for this repository's tests: only its condition `@refold/source` opens it.
+      Object.keys(exports).flatMap((entry) =>
+        ["./package.json", "./src/*"].includes(entry) ? [] : [`${name}${entry.slice(1)}`]
+      )
     )
     const program = entries.map((entry, index) => `export * as entry${index} from "${entry}"\n`).join("")
     writeFileSync(join(folder, "consumer.ts"), program)

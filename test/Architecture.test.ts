@@ -83,7 +83,15 @@ const Manifest = Schema.Struct({
 const manifest = (folder: string) =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Manifest))(read(posix.join(folder, "package.json")))
 
-const folders = ["packages/core", "packages/adapters", "packages/runtime", "examples", "test"]
+const folders = [
+  "packages/core",
+  "packages/adapters",
+  "packages/runtime",
+  "packages/testing",
+  "packages/cli",
+  "examples",
+  "test"
+]
 
 /** Per folder, the packages its files may import. Tests also see the tools of the root. */
 const declared = new Map(
@@ -102,10 +110,16 @@ const below = (path: string, ...prefixes: ReadonlyArray<string>) => prefixes.som
 
 const library = (path: string) => /^packages\/[^/]+\/src\//.test(path)
 const core = (path: string) => below(path, "packages/core/src/")
-const laws = (path: string) => below(path, "packages/core/src/laws/")
 const ports = (path: string) => below(path, "packages/core/src/ports/")
-const cli = (path: string) => below(path, "packages/runtime/src/cli/")
-const runtime = (path: string) => below(path, "packages/runtime/src/") && !cli(path)
+const laws = (path: string) => below(path, "packages/testing/src/laws/")
+const cli = (path: string) => below(path, "packages/cli/src/")
+const runtime = (path: string) => below(path, "packages/runtime/src/")
+
+/** The folder that holds an `internal/`, where the path leads through one. */
+const ownerOfInternal = (path: string) => /^(.*\/)internal\//.exec(path)?.[1]
+
+/** The folder of a package's sources, or the file itself where it lies at their root. */
+const roomOf = (path: string) => /^packages\/[^/]+\/src\/[^/]+/.exec(path)?.[0]
 
 // --- The rules --------------------------------------------------------------------------------------------------------
 
@@ -115,29 +129,40 @@ interface ImportRule {
 }
 
 const importRules: Readonly<Record<string, ImportRule>> = {
-  "core imports effect and nothing else; laws also fast-check": {
+  "core imports effect and a hash library, nothing else": {
     applies: core,
-    forbids: ({ isRelative, target }, path) =>
-      !isRelative && packageOf(target) !== "effect" && !(laws(path) && target === "fast-check")
+    forbids: ({ isRelative, target }) => !isRelative && !["effect", "@noble/hashes"].includes(packageOf(target))
   },
   "pure modules of core know no ports": {
-    applies: (path) => core(path) && !ports(path) && !laws(path) && path !== "packages/core/src/index.ts",
+    applies: (path) => core(path) && !ports(path) && path !== "packages/core/src/index.ts",
     forbids: ({ target }) => ports(target)
   },
-  "only laws import laws": {
-    applies: (path) => core(path) && !laws(path),
-    forbids: ({ target }) => laws(target)
-  },
-  "adapters never import the runtime": {
+  "adapters see core alone": {
     applies: (path) => below(path, "packages/adapters/src/"),
-    forbids: ({ target }) => packageOf(target) === "@refold/runtime"
+    forbids: ({ target }) => target.startsWith("@refold/") && packageOf(target) !== "@refold/core"
   },
-  "the runtime sees ports, no adapter, no SQL; its command line chooses": {
+  "the runtime sees ports: no adapter, no SQL, no test tool, no command line": {
     applies: runtime,
     forbids: ({ target }) =>
-      ["@refold/adapters", "@effect/sql-pg", "pg"].includes(packageOf(target)) ||
-      below(target, "effect/sql") ||
-      cli(target)
+      (target.startsWith("@refold/") && packageOf(target) !== "@refold/core") ||
+      ["@effect/sql-pg", "pg"].includes(packageOf(target)) ||
+      below(target, "effect/sql")
+  },
+  "test tools see ports and services, no adapter; only laws know fast-check": {
+    applies: (path) => below(path, "packages/testing/src/"),
+    forbids: ({ target }, path) =>
+      ["@refold/adapters", "@refold/cli"].includes(packageOf(target)) || (target === "fast-check" && !laws(path))
+  },
+  "what is internal is for its own folder": {
+    applies: () => true,
+    forbids: ({ isRelative, target }, path) => {
+      const owner = ownerOfInternal(target)
+      return isRelative && owner !== undefined && !path.startsWith(owner)
+    }
+  },
+  "only tests open a package's closed modules": {
+    applies: (path) => !below(path, "test/"),
+    forbids: ({ target }) => /^@refold\/[^/]+\/src\//.test(target)
   },
   "a relative import stays in its package": {
     applies: () => true,
@@ -215,11 +240,22 @@ const violations = (source: Source): ReadonlyArray<string> => {
   ]
 }
 
-/** The imports that lead from a file back to itself, one path per cycle found; type-only imports count. */
-const cycles = (sources: ReadonlyArray<Source>): ReadonlyArray<string> => {
-  const graph = new Map(
-    sources.map((source) => [source.path, importsOf(source.path, nodesOf(source)).map(({ target }) => target)])
-  )
+/** The imports that lead from a file, or from its room, back to itself: one path per cycle found. Type-only imports count. */
+const cycles = (
+  sources: ReadonlyArray<Source>,
+  nodeOf: (path: string) => string | undefined = (path) => path
+): ReadonlyArray<string> => {
+  const graph = new Map<string, Set<string>>()
+  for (const source of sources) {
+    const from = nodeOf(source.path)
+    if (from === undefined) continue
+    const targets = graph.get(from) ?? new Set()
+    graph.set(from, targets)
+    for (const { target } of importsOf(source.path, nodesOf(source))) {
+      const to = nodeOf(target)
+      if (to !== undefined && (to !== from || from === source.path)) targets.add(to)
+    }
+  }
   const done = new Set<string>()
   const found: Array<string> = []
   const visit = (path: string, trail: ReadonlyArray<string>): void => {
@@ -229,7 +265,7 @@ const cycles = (sources: ReadonlyArray<Source>): ReadonlyArray<string> => {
     graph.get(path)?.forEach((target) => visit(target, [...trail, path]))
     done.add(path)
   }
-  sources.forEach(({ path }) => visit(path, []))
+  for (const path of graph.keys()) visit(path, [])
   return found
 }
 
@@ -242,7 +278,7 @@ const sources = globSync(["packages/*/src/**/*.ts", "examples/**/*.ts", "test/**
 
 describe("Architecture", () => {
   it("reads every workspace folder", () => {
-    assert.isTrue(folders.slice(0, 3).every((folder) => sources.some(({ path }) => folderOf(path) === folder)))
+    assert.isTrue(folders.every((folder) => sources.some(({ path }) => folderOf(path) === folder)))
   })
 
   it("holds in every file", () => {
@@ -252,6 +288,10 @@ describe("Architecture", () => {
   it("has no import cycles", () => {
     assert.deepStrictEqual(cycles(sources), [])
   })
+
+  it("has no cycle between the folders of a package", () => {
+    assert.deepStrictEqual(cycles(sources, roomOf), [])
+  })
 })
 
 describe("Architecture rules bite", () => {
@@ -259,14 +299,19 @@ describe("Architecture rules bite", () => {
     ["core imports effect", "packages/core/src/A.ts", `import fs from "node:fs"`],
     ["core imports effect", "packages/core/src/A.ts", `import fc from "fast-check"`],
     ["core imports effect", "packages/core/src/A.ts", `type T = import("@effect/sql-pg").PgClient`],
-    ["pure modules", "packages/core/src/A.ts", `import type { B } from "./ports/B.ts"`],
-    ["only laws", "packages/core/src/A.ts", `export * from "./laws/B.ts"`],
-    ["adapters never", "packages/adapters/src/memory/A.ts", `await import("@refold/runtime")`],
+    ["pure modules", "packages/core/src/queue/A.ts", `import type { B } from "../ports/B.ts"`],
+    ["adapters see", "packages/adapters/src/memory/A.ts", `await import("@refold/runtime")`],
+    ["adapters see", "packages/adapters/src/memory/A.ts", `import "@refold/testing/conformance"`],
     ["the runtime sees", "packages/runtime/src/A.ts", `export { layer } from "@refold/adapters/memory"`],
     ["the runtime sees", "packages/runtime/src/A.ts", `import { SqlClient } from "effect/sql"`],
-    ["the runtime sees", "packages/runtime/src/A.ts", `import { main } from "./cli/main.ts"`],
+    ["the runtime sees", "packages/runtime/src/A.ts", `import { run } from "@refold/cli"`],
+    ["test tools see", "packages/testing/src/conformance/A.ts", `import "@refold/adapters/memory"`],
+    ["test tools see", "packages/testing/src/conformance/A.ts", `import fc from "fast-check"`],
+    ["what is internal", "packages/core/src/queue/A.ts", `import { B } from "../execution/internal/B.ts"`],
+    ["only tests open", "packages/runtime/src/A.ts", `import { sha256 } from "@refold/core/src/internal/Sha256"`],
+    ["only tests open", "examples/A.ts", `import { FairQueue } from "@refold/runtime/src/worker/FairQueue"`],
     ["a relative import", "packages/runtime/src/A.ts", `import { B } from "../../core/src/B.ts"`],
-    ["an imported package", "packages/core/src/laws/A.ts", `import { it } from "@effect/vitest"`],
+    ["an imported package", "packages/testing/src/laws/A.ts", `import { it } from "@effect/vitest"`],
     ["an imported package", "packages/adapters/src/memory/A.ts", `import { it } from "vitest"`],
     ["an imported package", "examples/A.ts", `import { parse } from "csv-parse"`],
     ["time comes", "packages/core/src/A.ts", `const a = Date.now()`],
@@ -275,7 +320,7 @@ describe("Architecture rules bite", () => {
     ["chance comes", "packages/runtime/src/A.ts", `const a = Math.random()`],
     ["waiting is", "packages/runtime/src/A.ts", `setTimeout(() => {}, 1)`],
     ["failures are", "packages/adapters/src/memory/A.ts", `try { a() } catch {}`],
-    ["output goes", "packages/runtime/src/cli/A.ts", `console.log(1)`],
+    ["output goes", "packages/cli/src/A.ts", `console.log(1)`],
     ["settings come", "packages/adapters/src/memory/A.ts", `const a = process.env["A"]`],
     ["nothing is any", "packages/core/src/A.ts", `const a = b as any`],
     ["nothing is any", "packages/core/src/A.ts", `const a = (b: any) => b`],
@@ -297,15 +342,28 @@ describe("Architecture rules bite", () => {
       ["packages/core/src/A.ts", `/** Never \`try {\`, nor \`Date.now()\`. */ export const text = "console.log(any)"`],
       ["packages/core/src/index.ts", `export * as B from "./ports/B.ts"`],
       ["packages/core/src/ports/A.ts", `import { B } from "../B.ts"`],
-      ["packages/core/src/laws/A.ts", `import fc from "fast-check"; import { B } from "../ports/B.ts"`],
+      ["packages/core/src/queue/A.ts", `import { hash } from "../internal/Hash.ts"; import "@noble/hashes/sha2.js"`],
+      ["packages/testing/src/laws/A.ts", `import fc from "fast-check"; import { Replay } from "@refold/core"`],
       ["packages/adapters/src/postgres/A.ts", `import { PgClient } from "@effect/sql-pg"; import "node:zlib"`],
-      ["packages/runtime/src/cli/A.ts", `import "@refold/adapters/postgres"; const a = process.env["A"]`],
+      ["packages/cli/src/A.ts", `import "@refold/adapters/postgres"; const a = process.env["A"]`],
       ["test/A.test.ts", `import fc from "fast-check"; it.skipIf(b)("needs a terminal", () => {})`]
     ]
     assert.deepStrictEqual(
       allowed.flatMap(([path, text]) => violations({ path, text })),
       []
     )
+  })
+
+  it("and a cycle between folders is found, though no file is in one", () => {
+    const cyclic = [
+      { path: "packages/core/src/queue/A.ts", text: `import type { B } from "../execution/B.ts"` },
+      { path: "packages/core/src/execution/B.ts", text: `export * from "./C.ts"` },
+      { path: "packages/core/src/execution/D.ts", text: `import { E } from "../queue/E.ts"` }
+    ]
+    assert.deepStrictEqual(cycles(cyclic), [])
+    assert.deepStrictEqual(cycles(cyclic, roomOf), [
+      "packages/core/src/queue -> packages/core/src/execution -> packages/core/src/queue"
+    ])
   })
 
   it("and a cycle is found, through types too", () => {

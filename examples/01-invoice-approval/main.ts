@@ -1,6 +1,6 @@
 /** An invoice that needs two approvals, on the embedded database: submit, refuse, replay, and look into the past. */
 import { NodeRuntime } from "@effect/platform-node"
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { ExecutionState, type Instant, Workflow, type WorkflowEvent, WorkflowEventModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
@@ -116,7 +116,7 @@ const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Invoice)),
   Layer.provideMerge(PgliteStore.layer()),
-  Layer.provide(MemoryEventStream.layer)
+  Layer.provide(MemoryWakeUpChannel.layer)
 )
 
 NodeRuntime.runMain(tour.pipe(Effect.provide(Live)))

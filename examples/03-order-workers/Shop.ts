@@ -1,8 +1,8 @@
 /** The store, the stream and the services of the shop, on the servers that the environment names. */
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
-import { PostgresEventStream, PostgresStore } from "@refold/adapters/postgres"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { PostgresWakeUpChannel, PostgresStore } from "@refold/adapters/postgres"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { TypeScriptWorkflowRuntime, type Worker, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Config, Effect, Layer, Option, type Redacted, Schedule } from "effect"
 import { Order } from "./Order.ts"
@@ -16,14 +16,14 @@ export const Servers = Config.all({
 })
 type Servers = Effect.Success<typeof Servers>
 
-const embedded = Layer.merge(PgliteStore.layer(), MemoryEventStream.layer)
+const embedded = Layer.merge(PgliteStore.layer(), MemoryWakeUpChannel.layer)
 
 const onServers = (database: Redacted.Redacted, redis: Option.Option<Redacted.Redacted>) =>
   Layer.merge(
     PostgresStore.layerMigrated({ schema: name }),
     Option.match(redis, {
-      onNone: () => PostgresEventStream.layerWith({ schema: name }),
-      onSome: (url) => RedisEventStream.layer({ url, namespace: name })
+      onNone: () => PostgresWakeUpChannel.layerWith({ schema: name }),
+      onSome: (url) => RedisWakeUpChannel.layer({ url, namespace: name })
     })
   ).pipe(Layer.provide(PostgresStore.layerClient({ url: database })))
 

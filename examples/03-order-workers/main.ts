@@ -73,13 +73,13 @@ const enqueue = Effect.fnUntraced(function* (wanted: typeof submissions) {
   )
 })
 
-const waitingCount = Effect.gen(function* () {
+const pendingCount = Effect.gen(function* () {
   const queue = yield* WorkflowEventProcessingModel
-  return (yield* queue.lag).reduce((total, lag) => total + lag.waitingCount, 0)
+  return (yield* queue.lag).reduce((total, lag) => total + lag.pendingCount, 0)
 })
 
 const waitUntil = (isReached: (waiting: number) => boolean) =>
-  waitingCount.pipe(Effect.repeat({ until: isReached, schedule: Schedule.spaced("20 millis") }))
+  pendingCount.pipe(Effect.repeat({ until: isReached, schedule: Schedule.spaced("20 millis") }))
 
 /** Compares the log with what was queued, and nothing else. */
 const prove = Effect.fnUntraced(function* (queued: ReadonlyArray<ReadonlyArray<string>>) {

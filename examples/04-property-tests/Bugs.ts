@@ -1,6 +1,6 @@
 /** The basket again and again, each time with one mistake planted. The compiler finds none of them. */
 import { Upcast, Workflow } from "@refold/core"
-import { type LawName, type Options, checkWorkflow } from "@refold/core/laws"
+import { type LawName, type Options, checkWorkflow } from "@refold/testing/laws"
 import { Schema, SchemaTransformation } from "effect"
 import { type Data, Basket, ItemAdded, ItemAddedV1, sound } from "./Basket.ts"
 

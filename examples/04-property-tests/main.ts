@@ -1,5 +1,5 @@
 /** A user's property tests: the laws hold on a sound workflow, and each finds the mistake planted for it. */
-import { CannotGenerate, LawBroken, NotCovered, describeReport } from "@refold/core/laws"
+import { CannotGenerate, LawBroken, NotCovered, describeReport } from "@refold/testing/laws"
 import type { WorkflowEvent } from "@refold/core"
 import { Console, Effect, Result } from "effect"
 import { heading, table } from "../Print.ts"

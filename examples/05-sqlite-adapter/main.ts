@@ -1,8 +1,8 @@
 /** An adapter of one's own: a store in a SQLite file, under the runtime and under the conformance kit. */
 import { join } from "node:path"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { checkAdapter } from "@refold/adapters/conformance"
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { checkAdapter } from "@refold/testing/conformance"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Workflow, WorkflowEventModel, WorkflowEventProcessingModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Console, Effect, FileSystem, Layer, Stream } from "effect"
@@ -21,7 +21,7 @@ const live = (path: string) =>
   TypeScriptWorkflowRuntime.layer.pipe(
     Layer.provideMerge(WorkflowEventSourcing.layer),
     Layer.provide(Workflows.layer(Invoice)),
-    Layer.provide([SqliteStore.layer(path), noQueue, MemoryEventStream.layer])
+    Layer.provide([SqliteStore.layer(path), noQueue, MemoryWakeUpChannel.layer])
   )
 
 const write = Effect.gen(function* () {

@@ -1,4 +1,4 @@
-import { testAdapter } from "@refold/adapters/conformance"
+import { testAdapter } from "@refold/testing/conformance"
 import { MemoryStore } from "@refold/adapters/memory"
 import { test } from "node:test"
 

@@ -1,4 +1,4 @@
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { Workflow, type WorkflowEvent, WorkflowEventModel } from "@refold/core"
@@ -51,7 +51,7 @@ const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layerOpen()),
   Layer.provideMerge(PostgresStore.layerMigrated()),
-  Layer.provide(MemoryEventStream.layer),
+  Layer.provide(MemoryWakeUpChannel.layer),
   Layer.provideMerge(PgliteStore.layerClient())
 )
 

@@ -1,5 +1,5 @@
 import { Upcast, Workflow } from "@refold/core"
-import { checkWorkflow } from "@refold/core/laws"
+import { checkWorkflow } from "@refold/testing/laws"
 import { Schema } from "effect"
 import fc from "fast-check"
 import { test } from "node:test"

@@ -1,5 +1,5 @@
 import { Workflow } from "@refold/core"
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Metrics, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Console, Effect, Layer, Metric } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -21,7 +21,7 @@ const program = Effect.gen(function* () {
 const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provide(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layerOpen()),
-  Layer.provide(Layer.merge(MemoryStore.layer, MemoryEventStream.layer))
+  Layer.provide(Layer.merge(MemoryStore.layer, MemoryWakeUpChannel.layer))
 )
 
 await Effect.runPromise(Effect.provide(program, Live))

@@ -1,5 +1,5 @@
 import { PostgresStore } from "@refold/adapters/postgres"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Config, Effect, Layer } from "effect"
 import { Invoice } from "../01-invoice-approval/Invoice.ts"
@@ -12,7 +12,7 @@ export const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Invoice)),
   Layer.provide(PostgresStore.layer),
-  // The Redis that REDIS_URL names. Without one: PostgresEventStream.layer, on the same database.
-  Layer.provide(RedisEventStream.layerConfig()),
+  // The Redis that REDIS_URL names. Without one: PostgresWakeUpChannel.layer, on the same database.
+  Layer.provide(RedisWakeUpChannel.layerConfig()),
   Layer.provide(Database)
 )

@@ -1,6 +1,6 @@
 /** A `refold` that knows your definitions: node refold.ts histories check histories */
 import { Workflows } from "@refold/runtime"
-import { run } from "@refold/runtime/cli"
+import { run } from "@refold/cli"
 import { Invoice } from "../01-invoice-approval/Invoice.ts"
 import { Order } from "../03-order-workers/Order.ts"
 

@@ -1,4 +1,4 @@
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Workflow, WorkflowExecutionModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Console, Effect, Layer, Stream } from "effect"
@@ -34,7 +34,7 @@ const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(Sourcing),
   Layer.provide(Workflows.layerOpen()),
   Layer.provideMerge(MemoryStore.layer),
-  Layer.provide(MemoryEventStream.layer)
+  Layer.provide(MemoryWakeUpChannel.layer)
 )
 
 await Effect.runPromise(Effect.andThen(writeNote, lookBack).pipe(Effect.provide(Live)))

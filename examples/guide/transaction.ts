@@ -1,4 +1,4 @@
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { Workflow } from "@refold/core"
@@ -34,7 +34,7 @@ const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layerOpen()),
   Layer.provide(PostgresStore.layerMigrated()),
-  Layer.provide(MemoryEventStream.layer),
+  Layer.provide(MemoryWakeUpChannel.layer),
   // The same client for the store and for the program: that is what makes it one transaction.
   Layer.provideMerge(PgliteStore.layerClient())
 )

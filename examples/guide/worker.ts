@@ -1,5 +1,5 @@
 import { PostgresStore } from "@refold/adapters/postgres"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Config, Duration, Effect, Layer } from "effect"
 import { Invoice } from "../01-invoice-approval/Invoice.ts"
@@ -23,6 +23,6 @@ export const Live = Worker.layer({ leaseDuration: "10 seconds", drainTimeout: "2
   Layer.provide(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Invoice)),
   Layer.provide(PostgresStore.layer),
-  Layer.provide(RedisEventStream.layerConfig()),
+  Layer.provide(RedisWakeUpChannel.layerConfig()),
   Layer.provide(Database)
 )

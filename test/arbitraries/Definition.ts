@@ -2,7 +2,7 @@
 import { DateTime, Schema } from "effect"
 import fc from "fast-check"
 import { Upcast, Workflow, type WorkflowEvent } from "@refold/core"
-import type { Generators } from "@refold/core/laws"
+import type { Generators } from "@refold/testing/laws"
 import { identifier } from "./Identifier.ts"
 import { json, jsonObject } from "./Json.ts"
 

@@ -1,7 +1,7 @@
 /** Definitions with logs of theirs. */
 import type fc from "fast-check"
 import type { Workflow, WorkflowEvent } from "@refold/core"
-import { logs } from "@refold/core/laws"
+import { logs } from "@refold/testing/laws"
 import { definition } from "./Definition.ts"
 
 export interface DefinitionAndLog {

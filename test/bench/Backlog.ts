@@ -7,7 +7,7 @@
  * a backlog. The clock runs from the word to go, which processes get when their modules are loaded and their connections
  * open.
  */
-import { EventStream, Partition, PartitionLeases, WorkflowEventModel } from "@refold/core"
+import { WakeUpChannel, Partition, PartitionLeases, WorkflowEventModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array, Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -118,7 +118,7 @@ const areSettled = (ownerCount: number) =>
 const drainWith = (workerCount: number) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const stream = yield* EventStream
+    const stream = yield* WakeUpChannel
     const { partitionCount } = yield* WorkflowEventModel
     const eventCount = executionCount * eventsPerExecution
     const workers = yield* Effect.forEach(Array.range(1, workerCount), () => startProcess(schema, "ours"), {

@@ -75,12 +75,12 @@ export const make = Effect.fnUntraced(function* (schema: string) {
       event_id text collate "C" not null,
       submission json not null,
       idempotency_key text collate "C",
-      contents_hash text,
+      request_hash text,
       queued_at timestamptz not null,
       attempt_count int not null default 0,
       due_at timestamptz,
-      is_left boolean not null default false,
-      standing text not null default 'Waiting',
+      is_unclaimed boolean not null default false,
+      status text not null default 'Pending',
       outcome json,
       settled_at timestamptz
     )`

@@ -2,7 +2,7 @@
 // The package as a whole would load an HTTP client as well: 30 MiB that the figures of memory would show.
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { PostgresStore } from "@refold/adapters/postgres"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { type ExecutionRef, WorkflowEventModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Array, Effect, Layer, Redacted, Result } from "effect"
@@ -57,7 +57,7 @@ export const onServers = (schema: string) =>
     Layer.unwrap(
       Effect.gen(function* () {
         const url = yield* (yield* Servers).redisUrl
-        return RedisEventStream.layer({ url: Redacted.make(url), namespace: schema })
+        return RedisWakeUpChannel.layer({ url: Redacted.make(url), namespace: schema })
       })
     )
   )

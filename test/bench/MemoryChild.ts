@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs"
 // The package as a whole would load an HTTP client as well, which is larger than what is measured.
 import * as NodeStdio from "@effect/platform-node/NodeStdio"
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { WorkflowEventModel } from "@refold/core"
 import { EventLogImport, TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing } from "@refold/runtime"
 import { Effect, Layer, Schedule, Stdio, Stream } from "effect"
@@ -53,16 +53,16 @@ const feeding = Effect.gen(function* () {
 const working = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const table = (name: string) => sql(`${schema}.${name}`)
-  const waitingCount = Effect.map(
+  const pendingCount = Effect.map(
     sql<{ count: number }>`
       select ((select sum(length) from ${table("queue_lengths")})
         - (select sum(settled_count) from ${table("executions")}))::int as count`,
     ([row]) => row?.count
   )
-  yield* Effect.repeat(waitingCount, { until: (waiting) => waiting === 0, schedule: Schedule.spaced("1 second") })
+  yield* Effect.repeat(pendingCount, { until: (waiting) => waiting === 0, schedule: Schedule.spaced("1 second") })
 }).pipe(
   Effect.provide(
-    Worker.layer().pipe(Layer.provide(TypeScriptWorkflowRuntime.layer), Layer.provide(MemoryEventStream.layer))
+    Worker.layer().pipe(Layer.provide(TypeScriptWorkflowRuntime.layer), Layer.provide(MemoryWakeUpChannel.layer))
   )
 )
 

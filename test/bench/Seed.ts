@@ -69,7 +69,7 @@ const seedQueue = Effect.fnUntraced(function* (schema: string, { executionCount,
   const waitingPerExecution = Math.ceil(settledCount / 10 / blockedCount)
   const submission = JSON.stringify({ event_name: "Booked", payload: booking })
   const insert = sql`insert into ${table("queue")} (tenant, execution_id, queue_position, partition, processing_id, event_id,
-    submission, queued_at, attempt_count, standing, outcome, settled_at)`
+    submission, queued_at, attempt_count, status, outcome, settled_at)`
   const ids = (execution: string, partition: string, position: string) =>
     sql.literal(`
       'tenant ' || ${execution} % ${tenantCount}, 'case ' || ${execution}, ${position}, ${partition},
@@ -83,7 +83,7 @@ const seedQueue = Effect.fnUntraced(function* (schema: string, { executionCount,
     ${insert}
     select ${ids("n", `n % ${Partition.defaultCount}`, "place")}, ${submission}::json, timestamptz '2025-01-01',
       case place when ${perExecution + 1} then 10 else 0 end,
-      case place when ${perExecution + 1} then 'Dead' else 'Waiting' end,
+      case place when ${perExecution + 1} then 'Dead' else 'Pending' end,
       case place when ${perExecution + 1} then '{"cause":"seeded"}'::json end, null
       from generate_series(0, ${blockedCount - 1}::int) n,
         generate_series(${perExecution + 1}::int, ${perExecution + 1 + waitingPerExecution}::int) place`

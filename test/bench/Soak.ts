@@ -81,7 +81,7 @@ export const run = (minutes: number) =>
       { while: () => performance.now() - startedAt < minutes * 60_000, schedule: Schedule.spaced(sampleInterval) }
     )
     const [waiting] = yield* sql<{ count: number }>`
-      select count(*)::int as count from ${sql(`${schema}.queue`)} where standing = 'Waiting'`
+      select count(*)::int as count from ${sql(`${schema}.queue`)} where status = 'Pending'`
 
     const ofQueue = samples.filter(({ table }) => table === "queue")
     const isBounded = ofQueue.every(({ deadCount, liveCount }) => deadCount <= boundOf(liveCount))

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { Partition, PartitionLeases, type WorkflowEventProcessingModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
@@ -46,7 +46,7 @@ const withServers = <A, E>(
           Layer.provideMerge(Workflows.layer(Counting)),
           Layer.provideMerge(PostgresStore.layerMigrated()),
           Layer.provideMerge(PostgresStore.layerClient({ url: Redacted.make(postgres.url) })),
-          Layer.provideMerge(RedisEventStream.layer({ url: Redacted.make(redis.url) }))
+          Layer.provideMerge(RedisWakeUpChannel.layer({ url: Redacted.make(redis.url) }))
         )
       )
     )

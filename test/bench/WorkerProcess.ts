@@ -4,7 +4,7 @@
  */
 import { once } from "node:events"
 import { NodeRuntime } from "@effect/platform-node"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Cause, Effect, Exit, Layer, Redacted } from "effect"
@@ -28,7 +28,7 @@ const ours = Effect.andThen(told, Layer.launch(Worker.layer())).pipe(
       Layer.provideMerge(Workflows.layer(Ledger)),
       Layer.provideMerge(PostgresStore.layerWith({ schema })),
       Layer.provideMerge(PostgresStore.layerClient({ url: databaseUrl })),
-      Layer.provideMerge(RedisEventStream.layer({ url: Redacted.make(REDIS_URL), namespace: schema }))
+      Layer.provideMerge(RedisWakeUpChannel.layer({ url: Redacted.make(REDIS_URL), namespace: schema }))
     )
   )
 )

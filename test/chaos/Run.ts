@@ -1,6 +1,6 @@
 /** A run: events are enqueued and processed while everything around them is broken, one thing every two seconds. */
 import { PostgresStore } from "@refold/adapters/postgres"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { WorkflowEventProcessingModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { PgClient } from "@effect/sql-pg"
@@ -55,7 +55,7 @@ export const run = Effect.fnUntraced(function* (options: RunOptions) {
     Layer.provideMerge(Workflows.layer(Counting)),
     Layer.provideMerge(PostgresStore.layerMigrated()),
     Layer.provideMerge(client),
-    Layer.provideMerge(RedisEventStream.layer({ url: Redacted.make(redis.url) }))
+    Layer.provideMerge(RedisWakeUpChannel.layer({ url: Redacted.make(redis.url) }))
   )
 
   return yield* Effect.gen(function* () {
@@ -168,7 +168,7 @@ export const run = Effect.fnUntraced(function* (options: RunOptions) {
 
     yield* Fiber.join(producing)
     const producedAt = performance.now()
-    yield* Effect.map(queue.lag, (lag) => lag.reduce((sum, { waitingCount }) => sum + waitingCount, 0)).pipe(
+    yield* Effect.map(queue.lag, (lag) => lag.reduce((sum, { pendingCount }) => sum + pendingCount, 0)).pipe(
       Effect.retry({ while: (error) => error.isRetryable, schedule: untilItWorks }),
       Effect.repeat({ until: (waiting) => waiting === 0, schedule: Schedule.spaced("100 millis") }),
       Effect.timeoutOrElse({

@@ -62,7 +62,7 @@ export const judge = Effect.fnUntraced(function* (
       if (page.length < 5000) break
     }
   }
-  const others = queue.list({ standings: ["Waiting", "Dead", "Rejected", "Skipped", "Discarded"] })
+  const others = queue.list({ statuses: ["Pending", "Dead", "Rejected", "Skipped", "Discarded"] })
   found.notApplied = yield* Stream.runCount(others)
   const verdict: Verdict = found
   return verdict

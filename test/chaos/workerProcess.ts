@@ -1,5 +1,5 @@
 /** One worker of the chaos run, as a process of its own: it is killed, frozen and cut off. */
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { NodeRuntime } from "@effect/platform-node"
@@ -16,7 +16,7 @@ const Live = Layer.unwrap(
       Layer.provide(Workflows.layer(Counting)),
       Layer.provide(PostgresStore.layer),
       Layer.provide(PostgresStore.layerClient({ url: databaseUrl })),
-      Layer.provide(RedisEventStream.layerConfig())
+      Layer.provide(RedisWakeUpChannel.layerConfig())
     )
   })
 )

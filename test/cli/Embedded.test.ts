@@ -42,7 +42,7 @@ const file = async (name: string, content: string | Uint8Array) => {
 
 describe("refold, embedded", () => {
   it("tells its version, the one of the package", async () => {
-    const manifest = await readFile(new URL("../../packages/runtime/package.json", import.meta.url), "utf8")
+    const manifest = await readFile(new URL("../../packages/cli/package.json", import.meta.url), "utf8")
     const outcome = await refold(directory, ["--version"])
     expect(outcome.code).toBe(0)
     expect(outcome.stdout).toContain(JSON.parse(manifest).version)
@@ -239,7 +239,7 @@ describe("refold, embedded", () => {
     expect(first.code).toBe(0)
     expect(JSON.parse(first.stdout)).toEqual({ eventId: expect.any(String), processingId: expect.any(String) })
     const lag = async () => JSON.parse((await refold(directory, ["lag", "--json"])).stdout)
-    expect(await lag()).toMatchObject({ waitingCount: 1, oldestAgeSeconds: expect.any(Number), deadCount: 0 })
+    expect(await lag()).toMatchObject({ pendingCount: 1, oldestAgeSeconds: expect.any(Number), deadCount: 0 })
 
     let isAsked = false
     const worked = await refold(directory, ["worker", "--id", "one"], {}, (child, stderr) => {
@@ -253,7 +253,7 @@ describe("refold, embedded", () => {
       position: 2,
       data: { cents: 4200 }
     })
-    expect(await lag()).toEqual({ waitingCount: 0, deadCount: 0, leftCount: 0, partitions: [] })
+    expect(await lag()).toEqual({ pendingCount: 0, deadCount: 0, unclaimedCount: 0, partitions: [] })
     expect((await refold(directory, keyed)).stdout).toBe(first.stdout)
 
     const history = await refold(directory, ["history", "O-1", "--tenant", "acme", "--jsonl"])

@@ -53,7 +53,7 @@ const work = async () => {
 /** Asks until nothing waits any more. */
 const isEmpty = Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
   Effect.repeat(queue.lag, {
-    until: (lags) => lags.every(({ waitingCount }) => waitingCount === 0),
+    until: (lags) => lags.every(({ pendingCount }) => pendingCount === 0),
     schedule: Schedule.spaced("20 millis")
   })
 )
@@ -95,11 +95,11 @@ describe("refold enqueue and worker, on a server", () => {
     const first = await run(["enqueue", "--jsonl", path, "--json"])
     expect([first.code, JSON.parse(first.stdout)]).toEqual([0, { queuedCount: 1200 }])
     expect(first.stderr).toMatch(/events queued: \d+/)
-    expect(await lag()).toMatchObject({ waitingCount: 1200 })
+    expect(await lag()).toMatchObject({ pendingCount: 1200 })
 
     const again = await enqueueLines(lines.join("\n"))
     expect([again.code, JSON.parse(again.stdout)]).toEqual([0, { queuedCount: 1200 }])
-    expect(await lag()).toMatchObject({ waitingCount: 1200 })
+    expect(await lag()).toMatchObject({ pendingCount: 1200 })
 
     await work()
     expect(await stateOf("L-1")).toMatchObject({ position: 601, data: { index: 1198 } })
@@ -127,7 +127,7 @@ describe("refold enqueue and worker, on a server", () => {
   })
 
   it("keeps what was queued before the line that is broken", async () => {
-    expect(await lag()).toMatchObject({ waitingCount: 1 })
+    expect(await lag()).toMatchObject({ pendingCount: 1 })
   })
 
   it("says that a file is not there", async () => {
@@ -160,7 +160,7 @@ describe("refold dead-letters, on a server", () => {
     const table = await run(["dead-letters", "list"])
     expect(table.stdout).toMatch(/D-1 +first +Dead \(blocks\) +1 +Error: the dog ate it\n1 dead letter\n/)
     const listed = await run(["dead-letters", "list", "--tenant", "acme", "--jsonl"])
-    expect(JSON.parse(listed.stdout)).toMatchObject({ processingId, attemptCount: 1, standing: { _tag: "Dead" } })
+    expect(JSON.parse(listed.stdout)).toMatchObject({ processingId, attemptCount: 1, status: { _tag: "Dead" } })
     const others = await run(["dead-letters", "list", "--tenant", "rival"])
     expect(others.stdout).toBe("0 dead letters\n")
     expect(await lag()).toMatchObject({ deadCount: 1 })

@@ -1,7 +1,7 @@
 /** Workers as processes of their own, on a real PostgreSQL, with Redis and without. */
-import { PostgresEventStream, PostgresStore } from "@refold/adapters/postgres"
-import { RedisEventStream } from "@refold/adapters/redis"
-import { EventStream, PartitionLeases, WorkflowExecutionModel } from "@refold/core"
+import { PostgresWakeUpChannel, PostgresStore } from "@refold/adapters/postgres"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
+import { WakeUpChannel, PartitionLeases, WorkflowExecutionModel } from "@refold/core"
 import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Layer, ManagedRuntime, Option, Redacted, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
@@ -136,12 +136,12 @@ describe("refold worker, on servers", () => {
     {
       stream: "Redis",
       flags: () => ["--redis", inject("redisUrl")],
-      layerStream: () => RedisEventStream.layer({ url: Redacted.make(inject("redisUrl")), namespace })
+      layerStream: () => RedisWakeUpChannel.layer({ url: Redacted.make(inject("redisUrl")), namespace })
     },
     {
       stream: "PostgreSQL notifications",
       flags: () => [],
-      layerStream: () => PostgresEventStream.layerWith({ schema: "PostgreSQL notifications" })
+      layerStream: () => PostgresWakeUpChannel.layerWith({ schema: "PostgreSQL notifications" })
     }
   ])("one serves the schema that it was given, and nothing else, woken by $stream of its own", async (each) => {
     const { flags, layerStream, stream: schema } = each
@@ -156,7 +156,7 @@ describe("refold worker, on servers", () => {
     /** What the stream has for its reader: what nobody acknowledged, and what comes during an effect. */
     const wakeUpsDuring = (effect: Effect.Effect<unknown>) =>
       Effect.gen(function* () {
-        const { reader } = yield* EventStream
+        const { reader } = yield* WakeUpChannel
         const { read } = yield* reader
         const request = { partitions: Array.from({ length: 64 }, (_, partition) => partition), limit: 10 }
         const before = yield* read({ ...request, timeout: Duration.zero })

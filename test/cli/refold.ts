@@ -51,7 +51,7 @@ const runOf =
     })
 
 /** As it is installed. */
-export const refold = runOf(at("packages/runtime/src/cli/main.ts"))
+export const refold = runOf(at("packages/cli/src/main.ts"))
 
 /** As the guide makes it of the definitions of the examples. */
 export const refoldOfExamples = runOf(at("examples/guide/refold.ts"))

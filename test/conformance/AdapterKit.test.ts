@@ -1,9 +1,9 @@
 /** How the kits are run: what they need, what they say, and that they end. */
 import { assert, describe, it } from "@effect/vitest"
-import { KitName, adapterChecks, checkAdapter, testAdapter } from "@refold/adapters/conformance"
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { KitName, adapterChecks, checkAdapter, testAdapter } from "@refold/testing/conformance"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
-  EventStream,
+  WakeUpChannel,
   StoreError,
   WorkflowEventModel,
   WorkflowExecutionModel,
@@ -23,10 +23,10 @@ describe("The kits of an adapter", () => {
   it.effect("are those of the ports that the layer provides, or those that are named", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
-        yield* kitsOf(Layer.merge(MemoryStore.layer, MemoryEventStream.layer)),
+        yield* kitsOf(Layer.merge(MemoryStore.layer, MemoryWakeUpChannel.layer)),
         KitName.literals.filter((name) => name !== "DurableEventStream")
       )
-      assert.deepStrictEqual(yield* kitsOf(MemoryEventStream.layer), ["EventStream"])
+      assert.deepStrictEqual(yield* kitsOf(MemoryWakeUpChannel.layer), ["WakeUpChannel"])
       assert.deepStrictEqual(yield* kitsOf(MemoryStore.layer, ["PartitionLeases"]), ["PartitionLeases"])
     })
   )
@@ -36,7 +36,7 @@ describe("The kits of an adapter", () => {
       const failures = yield* Effect.forEach(
         [
           checkAdapter(snapshotsAlone),
-          checkAdapter(MemoryStore.layer, { kits: ["EventStream"] }),
+          checkAdapter(MemoryStore.layer, { kits: ["WakeUpChannel"] }),
           checkAdapter(Layer.empty)
         ],
         Effect.flip
@@ -45,8 +45,8 @@ describe("The kits of an adapter", () => {
         failures.map(({ message }) => message),
         [
           "The layer does not provide WorkflowEventModel, which the kit WorkflowSnapshotModel needs: merge a layer that does, or name other kits",
-          "The layer does not provide EventStream, which the kit EventStream needs: merge a layer that does, or name other kits",
-          "The layer provides none of the ports that have a kit: WorkflowEventModel, WorkflowSnapshotModel, WorkflowExecutionModel, WorkflowEventProcessingModel, PartitionLeases, EventStream"
+          "The layer does not provide WakeUpChannel, which the kit WakeUpChannel needs: merge a layer that does, or name other kits",
+          "The layer provides none of the ports that have a kit: WorkflowEventModel, WorkflowSnapshotModel, WorkflowExecutionModel, WorkflowEventProcessingModel, PartitionLeases, WakeUpChannel"
         ]
       )
     })
@@ -103,7 +103,7 @@ describe("The kits of an adapter", () => {
   it("register one test per check, in the order of the kits, and wait for each", async () => {
     const titles: Array<string> = []
     await testAdapter(
-      MemoryEventStream.layer,
+      MemoryWakeUpChannel.layer,
       async (title, run) => {
         titles.push(title)
         await run()
@@ -116,15 +116,15 @@ describe("The kits of an adapter", () => {
 
   it("tell an absent field from one that is undefined, and show where values differ", async () => {
     const extra = Layer.effect(
-      EventStream,
-      Effect.map(EventStream, ({ publish, reader }) => ({
+      WakeUpChannel,
+      Effect.map(WakeUpChannel, ({ publish, reader }) => ({
         publish,
         reader: Effect.map(reader, ({ acknowledge, read }) => ({
           acknowledge,
           read: (options) => Effect.map(read(options), (received) => ({ ...received, lag: undefined }))
         }))
       }))
-    ).pipe(Layer.provide(MemoryEventStream.layer))
+    ).pipe(Layer.provide(MemoryWakeUpChannel.layer))
     const [check] = await Effect.runPromise(adapterChecks(extra))
     const failure = await check?.run().then(
       () => "none",
@@ -133,7 +133,7 @@ describe("The kits of an adapter", () => {
     assert.strictEqual(
       failure,
       [
-        "EventStream promises: a wake-up arrives with all its fields, whatever they hold",
+        "WakeUpChannel promises: a wake-up arrives with all its fields, whatever they hold",
         "    the first read of a reader:",
         '    expected: {"deliveries":[],"hasGap":true}',
         '       found: {"deliveries":[],"hasGap":true,"lag":undefined}',

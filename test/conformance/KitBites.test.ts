@@ -1,10 +1,10 @@
 /** The kits find what adapters get wrong: bugs of the usual kinds, each planted over the store in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import { type KitName, checkAdapter } from "@refold/adapters/conformance"
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { type KitName, checkAdapter } from "@refold/testing/conformance"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
   Commit,
-  EventStream,
+  WakeUpChannel,
   Instant,
   PartitionLeases,
   type WorkflowEvent,
@@ -351,13 +351,13 @@ const bugs: ReadonlyArray<Bug> = [
   },
   {
     bug: "a new reader tells of no gap",
-    layer: over(MemoryEventStream.layer, EventStream, ({ reader }) => ({
+    layer: over(MemoryWakeUpChannel.layer, WakeUpChannel, ({ reader }) => ({
       reader: Effect.map(reader, ({ acknowledge, read }) => ({
         acknowledge,
         read: (options) => Effect.map(read(options), (received) => ({ ...received, hasGap: false }))
       }))
     })),
-    kit: "EventStream",
+    kit: "WakeUpChannel",
     breaks: "the first read of a reader tells of a gap, at once; the next ones do not",
     shows: /the first read:\n.*\n.*\n +at: \.hasGap, expected true, found false/
   }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { partitionLeasesSuite } from "@refold/adapters/conformance"
+import { partitionLeasesSuite } from "@refold/testing/conformance"
 import { MemoryStore } from "@refold/adapters/memory"
 import { PartitionLeases } from "@refold/core"
 import { Duration, Effect } from "effect"

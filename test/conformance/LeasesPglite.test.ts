@@ -1,5 +1,5 @@
 import { describe, layer } from "@effect/vitest"
-import { partitionLeasesSuite } from "@refold/adapters/conformance"
+import { partitionLeasesSuite } from "@refold/testing/conformance"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { Layer } from "effect"

@@ -1,5 +1,5 @@
 import { describe, layer } from "@effect/vitest"
-import { partitionLeasesSuite } from "@refold/adapters/conformance"
+import { partitionLeasesSuite } from "@refold/testing/conformance"
 import { ownSchema } from "../integration/ownSchema.ts"
 
 const storeOf = (partitionCount: number) => ownSchema("leases", { partitionCount }).layer

@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { testAdapter } from "@refold/adapters/conformance"
+import { testAdapter } from "@refold/testing/conformance"
 import { MemoryStore } from "@refold/adapters/memory"
 
 describe("MemoryStore", async () => {

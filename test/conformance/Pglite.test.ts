@@ -1,5 +1,5 @@
 import { layer } from "@effect/vitest"
-import { storeSuite } from "@refold/adapters/conformance"
+import { storeSuite } from "@refold/testing/conformance"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { agreesWithMemory } from "./agreement.ts"
 

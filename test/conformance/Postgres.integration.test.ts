@@ -1,7 +1,7 @@
 /** Every promise on PostgreSQL, kept for a role that owns nothing and has the grants of the guide alone. */
 import { readFileSync } from "node:fs"
 import { assert, inject, layer } from "@effect/vitest"
-import { storeSuite } from "@refold/adapters/conformance"
+import { storeSuite } from "@refold/testing/conformance"
 import { PartitionLeases } from "@refold/core"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { Duration, Effect, Layer } from "effect"

@@ -11,7 +11,8 @@ import {
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
-  WorkflowSnapshotModel
+  WorkflowSnapshotModel,
+  type Settlement
 } from "@refold/core"
 import { Array, Duration, Effect, Option, Result, Stream } from "effect"
 import fc from "fast-check"
@@ -243,7 +244,7 @@ const perform = Effect.fnUntraced(function* (each: Call, prefix: string, callPla
   }
 })
 
-const everyStanding = ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
+const everyStanding = ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
 
 const comparableEntry = ({ queuedAt: _queuedAt, settledAt, ...entry }: QueuedEvent.QueueEntry) => ({
   ...entry,
@@ -282,7 +283,7 @@ const performQueue = Effect.fnUntraced(function* (each: QueueCall, prefix: strin
           case "settle": {
             const [settlement, ...rest] = Array.makeBy(
               Math.min(outcome.settlementCount, events.length),
-              (n): QueuedEvent.Settlement => ({ _tag: "Rejected", error: "No", reason: `${n}`, currentState: "open" })
+              (n): Settlement => ({ _tag: "Rejected", error: "No", reason: `${n}`, currentState: "open" })
             )
             const whole = commitOf(header, outcome.commit, header, callPlace)
             const settles = { after: settledCount + outcome.skew, settlements: [settlement, ...rest] as const }
@@ -312,17 +313,17 @@ const performQueue = Effect.fnUntraced(function* (each: QueueCall, prefix: strin
     case "redrive":
     case "discard": {
       const { tenant } = within(each)
-      const dead = yield* Stream.runCollect(queue.list({ tenant, standings: ["Dead", "Skipped"] }))
+      const dead = yield* Stream.runCollect(queue.list({ tenant, statuses: ["Dead", "Skipped"] }))
       const chosen = dead[each.nth % Math.max(dead.length, 1)]
       if (chosen === undefined) return undefined
       return Option.getOrUndefined(Option.map(yield* queue[each.call](chosen), comparableEntry))
     }
     case "queue": {
       const { batchSize, tenant } = within(each)
-      const entries = yield* Stream.runCollect(queue.list({ tenant, standings: everyStanding, batchSize }))
+      const entries = yield* Stream.runCollect(queue.list({ tenant, statuses: everyStanding, batchSize }))
       const limitPerTenant = 1_000_000
       const of = Array.range(0, partitionCount - 1)
-      const found = yield* Effect.forEach([of, "left"] as const, (wanted) =>
+      const found = yield* Effect.forEach([of, "unclaimed"] as const, (wanted) =>
         queue.findReady({ of: wanted, limitPerTenant, except: [] })
       )
       return {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
-import { Decision, type ExecutionState, Workflow } from "@refold/core"
+import { Decision, type ExecutionState, Workflow, Identifier, type Submission } from "@refold/core"
 import { Invoice, eventAt } from "./Invoice.ts"
 
 const stateOf = <Data>(
@@ -22,10 +22,10 @@ const stateOf = <Data>(
 const rejection = <A>(decision: Result.Result<A, Decision.Rejection>): Decision.Rejection =>
   Result.getOrThrow(Result.flip(decision))
 
-const onDraft = (submission: Workflow.Submission, cents = 0) =>
+const onDraft = (submission: Submission, cents = 0) =>
   Decision.decide(Invoice, stateOf(Invoice, "Draft", { cents }), submission)
 
-const paid: Workflow.Submission = { event_name: "Paid", payload: { at: "2025-03-01T12:00:00.000Z" } }
+const paid: Submission = { event_name: "Paid", payload: { at: "2025-03-01T12:00:00.000Z" } }
 
 describe("Decision.decide", () => {
   it("gives the event to append, with what the submission says and the current schema version", () => {
@@ -176,7 +176,7 @@ describe("Decision.decide", () => {
   })
 
   it("rejects a payload that cannot be stored, or is too big", () => {
-    const note = (text: string): Workflow.Submission => ({ event_name: "Added", payload: { cents: 1, note: text } })
+    const note = (text: string): Submission => ({ event_name: "Added", payload: { cents: 1, note: text } })
     assert.strictEqual(
       rejection(onDraft(note("\0"))).message,
       "The payload of Added at /note must not hold NUL or half a surrogate pair"
@@ -221,7 +221,7 @@ describe("Decision.decide on an event without a payload", () => {
     initial: { state: "Open", data: {} },
     states: { Open: { Rung: "Open" } }
   })
-  const decide = (submission: Workflow.Submission) => Decision.decide(bell, stateOf(bell, "Open", {}), submission)
+  const decide = (submission: Submission) => Decision.decide(bell, stateOf(bell, "Open", {}), submission)
 
   it("accepts none, and refuses one", () => {
     assert.isFalse("payload" in Result.getOrThrow(decide({ event_name: "Rung" })).events[0])
@@ -231,7 +231,7 @@ describe("Decision.decide on an event without a payload", () => {
 
 describe("Decision.decide on an open definition", () => {
   const log = Workflow.open("log")
-  const decide = (submission: Workflow.Submission) => Decision.decide(log, stateOf(log, "started", {}), submission)
+  const decide = (submission: Submission) => Decision.decide(log, stateOf(log, "started", {}), submission)
 
   it("accepts every event, and goes to the state it names or stays", () => {
     const moved = Result.getOrThrow(decide({ event_name: "toString", to_state: "constructor", payload: { a: 1 } }))
@@ -314,7 +314,7 @@ describe("Decision.start", () => {
       rejection(startOf({ data: { note: "x".repeat(300 * 1024) } })).message,
       /bytes of JSON; at most 262144 are accepted$/
     )
-    assert.instanceOf(rejection(startOf({ user_id: "" })), Decision.InvalidInput)
+    assert.instanceOf(rejection(startOf({ user_id: "" })), Identifier.InvalidInput)
   })
 })
 
@@ -330,11 +330,10 @@ describe("Decision.checkSubmission", () => {
   })
 
   it("without a definition asks only whether the submission can be stored", () => {
-    const check = (submission: Workflow.Submission, options = {}) =>
-      Decision.checkSubmission(undefined, submission, options)
+    const check = (submission: Submission, options = {}) => Decision.checkSubmission(undefined, submission, options)
     assert.isTrue(Result.isSuccess(check({ event_name: "Unknown", payload: [1] })))
     assert.isTrue(Result.isSuccess(check({ event_name: "Unknown" })))
-    assert.instanceOf(rejection(check({ event_name: "" })), Decision.InvalidInput)
+    assert.instanceOf(rejection(check({ event_name: "" })), Identifier.InvalidInput)
     assert.instanceOf(rejection(check({ event_name: "Unknown", payload: "\0" })), Decision.PayloadInvalid)
     assert.instanceOf(
       rejection(check({ event_name: "Unknown", payload: "long" }, { maxPayloadBytes: 5 })),
@@ -344,7 +343,7 @@ describe("Decision.checkSubmission", () => {
 })
 
 describe("Decision.isSameRequest", () => {
-  const request: Workflow.Submission = {
+  const request: Submission = {
     event_name: "Added",
     event_type: "manual",
     to_state: "Draft",
@@ -367,7 +366,7 @@ describe("Decision.isSameRequest", () => {
     assert.isTrue(Decision.isSameRequest({ ...event, event_type: "workflow" }, untyped))
   })
 
-  it.each<[string, Partial<Workflow.Submission>]>([
+  it.each<[string, Partial<Submission>]>([
     ["event", { event_name: "Removed" }],
     ["type", { event_type: "workflow" }],
     ["target", { to_state: "Paid" }],

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
-  EventStream,
-  EventStreamError,
+  WakeUpChannel,
+  WakeUpChannelError,
   ExecutionHeader,
   PartitionLeases,
   StoreError,
@@ -31,12 +31,17 @@ const ofStore = (reason: (typeof storeReasons)[number], detail?: string) =>
   new StoreError({ operation: "Reading", reason, isRetryable: false, ...(detail === undefined ? {} : { detail }) })
 
 const ofStream = (reason: (typeof streamReasons)[number], detail?: string) =>
-  new EventStreamError({ operation: "Reading", reason, isRetryable: true, ...(detail === undefined ? {} : { detail }) })
+  new WakeUpChannelError({
+    operation: "Reading",
+    reason,
+    isRetryable: true,
+    ...(detail === undefined ? {} : { detail })
+  })
 
 describe("The error of a port", () => {
   it.each([
     ["StoreError", storeReasons.map((reason) => ofStore(reason))],
-    ["EventStreamError", streamReasons.map((reason) => ofStream(reason))]
+    ["WakeUpChannelError", streamReasons.map((reason) => ofStream(reason))]
   ])("names what failed, and tells by another sentence for every reason what is wrong: %s", (tag, errors) => {
     for (const error of errors) {
       assert.strictEqual(error._tag, tag)
@@ -66,7 +71,7 @@ describe("The error of a port", () => {
 describe("A port", () => {
   it("has a key that no other service has: the path that it is imported by", () => {
     const ports = {
-      EventStream,
+      WakeUpChannel,
       PartitionLeases,
       WorkflowEventModel,
       WorkflowEventProcessingModel,

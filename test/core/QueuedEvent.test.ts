@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { QueuedEvent, type Workflow } from "@refold/core"
+import { QueuedEvent, Submission, Settlement } from "@refold/core"
 import { Array, Result, Schema } from "effect"
 import fc from "fast-check"
 
-const submission: Workflow.Submission = {
+const submission: Submission = {
   event_name: "Added",
   event_type: "workflow",
   to_state: "Draft",
@@ -12,11 +12,11 @@ const submission: Workflow.Submission = {
   workflow: "invoice"
 }
 
-const hash = QueuedEvent.contentsHash
+const hash = QueuedEvent.requestHash
 
-describe("QueuedEvent.QueuedSubmission", () => {
+describe("Submission", () => {
   it("is data that is checked when read: an event by name, and nothing that cannot be stored", () => {
-    const isSubmission = Schema.is(QueuedEvent.QueuedSubmission)
+    const isSubmission = Schema.is(Submission)
     assert.isTrue(isSubmission(submission))
     assert.isTrue(isSubmission({ event_name: "Added" }))
     assert.isFalse(isSubmission({}))
@@ -28,14 +28,14 @@ describe("QueuedEvent.QueuedSubmission", () => {
   })
 })
 
-describe("QueuedEvent.Settlement", () => {
-  it.each<[QueuedEvent.Settlement]>([
+describe("Settlement", () => {
+  it.each<[Settlement]>([
     [{ _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] }],
     [{ _tag: "Rejected", error: "PayloadInvalid", reason: "no", currentState: "Open" }],
     [{ _tag: "Skipped", cause: "boom" }],
     [{ _tag: "Discarded", cause: "boom" }]
   ])("is data that is checked when read: nothing of it may be missing: %j", (settlement) => {
-    const isSettlement = Schema.is(QueuedEvent.Settlement)
+    const isSettlement = Schema.is(Settlement)
     assert.isTrue(isSettlement(settlement))
     for (const field of Object.keys(settlement)) {
       assert.isFalse(isSettlement({ ...settlement, [field]: undefined }), field)
@@ -56,7 +56,7 @@ describe("QueuedEvent.QueueClosed", () => {
   })
 })
 
-describe("QueuedEvent.contentsHash", () => {
+describe("QueuedEvent.requestHash", () => {
   it("is the same for the same request: in another order of keys, from elsewhere, with the default type left out", () => {
     const { event_type: _type, ...untyped } = submission
     assert.strictEqual(hash({ ...submission, payload: { note: "a", cents: 5 } }), hash(submission))
@@ -64,7 +64,7 @@ describe("QueuedEvent.contentsHash", () => {
     assert.strictEqual(hash(untyped), hash(submission))
   })
 
-  it.each<[string, Workflow.Submission]>([
+  it.each<[string, Submission]>([
     ["event", { ...submission, event_name: "Removed" }],
     ["type", { ...submission, event_type: "manual" }],
     ["target", { ...submission, to_state: "Review" }],
@@ -78,7 +78,7 @@ describe("QueuedEvent.contentsHash", () => {
   })
 
   it("keeps apart a field that is absent from one that moved", () => {
-    const bare: Workflow.Submission = { event_name: "Added" }
+    const bare: Submission = { event_name: "Added" }
     assert.notStrictEqual(hash({ ...bare, to_state: "x" }), hash({ ...bare, user_id: "x" }))
     assert.notStrictEqual(hash({ ...bare, user_id: "x" }), hash({ ...bare, payload: "x" }))
   })
@@ -93,7 +93,7 @@ const eventOf = (place: number, fields: Partial<QueuedEvent.NewQueuedEvent> = {}
   ...fields
 })
 
-describe("QueuedEvent.withoutRepeats", () => {
+describe("QueuedEvent.dedupeByKey", () => {
   it("leaves out what repeats a key, and says which event stands for it", () => {
     const events = [
       eventOf(0, { idempotencyKey: "a" }),
@@ -103,7 +103,7 @@ describe("QueuedEvent.withoutRepeats", () => {
       eventOf(4),
       eventOf(5, { idempotencyKey: "a" })
     ] as const
-    const { firsts, placeOf } = Result.getOrThrow(QueuedEvent.withoutRepeats(events))
+    const { firsts, placeOf } = Result.getOrThrow(QueuedEvent.dedupeByKey(events))
     assert.deepStrictEqual(
       firsts.map((event) => event.eventId),
       ["e-0", "e-1", "e-3", "e-4"]
@@ -113,7 +113,7 @@ describe("QueuedEvent.withoutRepeats", () => {
 
   it("refuses a key with other contents, by its name", () => {
     const other = eventOf(1, { idempotencyKey: "a", submission: { event_name: "Removed" } })
-    const refused = QueuedEvent.withoutRepeats([eventOf(0, { idempotencyKey: "a" }), other])
+    const refused = QueuedEvent.dedupeByKey([eventOf(0, { idempotencyKey: "a" }), other])
     assert(Result.isFailure(refused))
     assert.deepInclude(refused.failure, { _tag: "IdempotencyConflict", executionId: "1", idempotencyKey: "a" })
     assert.strictEqual(
@@ -140,7 +140,7 @@ describe("QueuedEvent.withoutRepeats", () => {
             ...(idempotencyKey === undefined ? {} : { idempotencyKey })
           })
         )
-        const result = QueuedEvent.withoutRepeats(events)
+        const result = QueuedEvent.dedupeByKey(events)
         const firstOf = (event: QueuedEvent.NewQueuedEvent) =>
           events.find(
             (other) =>

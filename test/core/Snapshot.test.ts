@@ -131,7 +131,7 @@ describe("Snapshot.take and restore", () => {
 
   it("refuse the snapshot of another fold", () => {
     const other = { ...snapshot, fingerprint: Workflow.open("invoice").fingerprint }
-    assert.deepStrictEqual(Snapshot.restore(Invoice, other), Result.fail("OtherFold" as const))
+    assert.deepStrictEqual(Snapshot.restore(Invoice, other), Result.fail("FingerprintMismatch" as const))
   })
 
   it.each([

@@ -45,7 +45,7 @@ const run = async (path: string, ...args: ReadonlyArray<string>): Promise<string
 /** Of tests that start a process or several, on a machine that is busy with the others. */
 const slow = { timeout: 180_000 }
 
-const commandLine = "packages/runtime/src/cli/main.ts"
+const commandLine = "packages/cli/src/main.ts"
 
 const documents = globSync(["README.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root }).map((path) => ({
   path: path.replaceAll("\\", "/"),

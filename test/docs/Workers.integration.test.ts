@@ -48,7 +48,7 @@ const startWorker = () =>
     void ended.then(({ stderr }) => reject(new Error(stderr)))
   })
 
-const waitingCount = async (): Promise<number> => JSON.parse((await run(["lag", "--json"])).stdout).waitingCount
+const pendingCount = async (): Promise<number> => JSON.parse((await run(["lag", "--json"])).stdout).pendingCount
 
 describe("The README's workers", () => {
   it("two of them process what a third terminal queues", async () => {
@@ -58,7 +58,7 @@ describe("The README's workers", () => {
     for (const command of commands.slice(0, worker)) await run(command)
     const stops = await Promise.all([startWorker(), startWorker()])
     for (const command of commands.slice(worker + 1, enqueue + 1)) await run(command)
-    while ((await waitingCount()) > 0);
+    while ((await pendingCount()) > 0);
     let shown = ""
     for (const command of commands.slice(enqueue + 1)) shown = (await run(command)).stdout
     expect(shown).toMatch(/Paid[^]+Packed[^]+Shipped[^]+Delivered[^]+5 events/)

@@ -1,8 +1,8 @@
 /** What the runtime does in a transaction of the caller's is part of it: a rollback leaves nothing, in the store or in memory. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { MemoryEventStream } from "@refold/adapters/memory"
-import { type ImportedRow, Workflow, WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
+import { type ImportedRow, Workflow, WorkflowEventModel, WorkflowSnapshotModel, type Submission } from "@refold/core"
 import { EventLogImport, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -19,7 +19,7 @@ const eachEvent = { policy: { _tag: "Every", eventCount: 1 } } as const
 
 const it = layer(
   servicesWith({ ...eachEvent, definitions: [Order, OrderTwo] }).pipe(
-    Layer.provideMerge(Layer.merge(store, MemoryEventStream.layer))
+    Layer.provideMerge(Layer.merge(store, MemoryWakeUpChannel.layer))
   )
 )
 
@@ -124,7 +124,7 @@ it("A caller's transaction", (it) => {
       })
       yield* Effect.gen(function* () {
         const runtime = yield* TypeScriptWorkflowRuntime
-        const process = Effect.fnUntraced(function* (submission: Workflow.Submission) {
+        const process = Effect.fnUntraced(function* (submission: Submission) {
           const enqueued = yield* runtime.enqueueEvent({ ...at, submission })
           return yield* runtime.processQueuedEvent({ ...at, ...enqueued, workerId: "me" })
         })

@@ -1,6 +1,6 @@
 /** Calls that are interrupted on a PostgreSQL: before, while and after its connection is used. */
 import { describe, it } from "@effect/vitest"
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { Array, Effect, Layer } from "effect"
 import { servicesWith } from "../runtime/Services.ts"
 import { type Interrupting, interruptedCalls } from "../runtime/interruptions.ts"
@@ -23,6 +23,6 @@ const calls = interruptedCalls(afterTurns, 2)
 describe("Interrupted on PostgreSQL, wherever that meets it, and made again", () => {
   it.effect.each(Object.entries(calls))("%s", ([, call]) => {
     const { layer } = ownSchema("interrupted", { maxConnections: 2 })
-    return Effect.provide(call, servicesWith().pipe(Layer.provideMerge(Layer.merge(layer, MemoryEventStream.layer))))
+    return Effect.provide(call, servicesWith().pipe(Layer.provideMerge(Layer.merge(layer, MemoryWakeUpChannel.layer))))
   })
 })

@@ -7,11 +7,11 @@ import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { PostgresStore } from "@refold/adapters/postgres"
 import {
-  type QueuedEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
-  WorkflowSnapshotModel
+  WorkflowSnapshotModel,
+  type Settlement
 } from "@refold/core"
 import { Array, Effect, Fiber, Layer, Redacted, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -21,7 +21,7 @@ import { type At, commitOf, snapshotOf } from "./commits.ts"
 const tenant = "dumped"
 const partitionCount = 3
 const places: ReadonlyArray<At> = Array.makeBy(8, (n) => ({ tenant, executionId: `execution ${n}` }))
-const rejected: QueuedEvent.Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
+const rejected: Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
 
 /** Writes to one execution of its own, as long as it is let: events, a queue, of which it settles some, and snapshots. */
 const write = Effect.fnUntraced(function* (at: At, isOver: () => boolean) {
@@ -60,7 +60,7 @@ const feeds = Effect.gen(function* () {
 
 const queueOf = Effect.fnUntraced(function* ({ executionId }: At) {
   const queue = yield* WorkflowEventProcessingModel
-  return yield* Stream.runCollect(queue.list({ tenant, executionId, standings: ["Waiting", "Rejected"] }))
+  return yield* Stream.runCollect(queue.list({ tenant, executionId, statuses: ["Pending", "Rejected"] }))
 })
 
 /** The state of all executions at an instant, and the events of one that led to it. */
@@ -156,7 +156,7 @@ describe("a dump taken while others write, restored into another cluster", () =>
           ])
           assert.strictEqual(again.processingId, ids[0])
           assert.strictEqual(next?.queuePosition, ids.length + 1)
-          const settledCount = entries.filter((entry) => entry.standing._tag === "Rejected").length
+          const settledCount = entries.filter((entry) => entry.status._tag === "Rejected").length
           const [claim] = yield* queue.claim({ executions: [at], limit: 1000 })
           assert.strictEqual(claim?.settledCount, settledCount)
           assert.deepStrictEqual(

@@ -259,7 +259,7 @@ const holds = Effect.fnUntraced(function* ({ scripts, turns }: Run) {
     events.map((event) => event.event_id),
     written.events
   )
-  const queued = yield* Stream.runCollect(queue.list({ tenant, standings: ["Waiting"] }))
+  const queued = yield* Stream.runCollect(queue.list({ tenant, statuses: ["Pending"] }))
   assert.sameMembers(
     queued.map((entry) => entry.processingId),
     written.queued

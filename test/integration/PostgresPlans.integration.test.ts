@@ -1,14 +1,14 @@
 import { assert, layer } from "@effect/vitest"
-import { MemoryEventStream } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PostgresStore } from "@refold/adapters/postgres"
 import {
   Partition,
   PartitionLeases,
-  type QueuedEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
-  WorkflowSnapshotModel
+  WorkflowSnapshotModel,
+  type Settlement
 } from "@refold/core"
 import { EventProcessor, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Array, Duration, Effect, Layer, Redacted, Result, Stream } from "effect"
@@ -25,15 +25,15 @@ const services = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layerWith({ policy: { _tag: "Never" } })),
   Layer.provideMerge(Workflows.layerOpen()),
   Layer.provideMerge(PostgresStore.layerMigrated()),
-  Layer.provideMerge(MemoryEventStream.layer),
+  Layer.provideMerge(MemoryWakeUpChannel.layer),
   Layer.provideMerge(client)
 )
 
 const table = (sql: SqlClient.SqlClient, name: string) => sql`${sql(`refold.${name}`)}`
 const growing = ["events", "executions", "snapshots", "queue", "queue_lengths"]
 
-const rejected: QueuedEvent.Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
-const [settledCount, waitingCount] = [10, 4]
+const rejected: Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
+const [settledCount, pendingCount] = [10, 4]
 
 interface Rows {
   /** Each with four events and three snapshots; the first of them is longer, and so is its queue. */
@@ -79,15 +79,15 @@ const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount, sta
       from (select partition, sum(length) as length from filled group by partition) f where f.partition = p.partition`
   yield* sql`delete from filled where place >= ${queueCount}`
   yield* sql`update filled
-    set length = ${settledCount}::int + case when place = 0 then ${longest}::int else ${waitingCount}::int end`
+    set length = ${settledCount}::int + case when place = 0 then ${longest}::int else ${pendingCount}::int end`
   yield* sql`insert into ${named("queue_lengths")}
     select tenant, id, length from filled`
   yield* sql`insert into ${named("queue")} (tenant, execution_id, queue_position, partition, processing_id, event_id,
-      submission, idempotency_key, contents_hash, queued_at, is_left, standing, outcome, settled_at)
+      submission, idempotency_key, request_hash, queued_at, is_unclaimed, status, outcome, settled_at)
     select tenant, id, n, partition, id || ' processing ' || n, id || ' event ' || n, '{"event_name": "moved"}',
            'queue key ' || n, 'hash', '2020-01-01', n = ${settledCount + 1} and place % 50 = 48,
            case when n <= ${settledCount} then 'Rejected'
-                when n = ${settledCount + 1} and place % 50 = 49 then 'Dead' else 'Waiting' end,
+                when n = ${settledCount + 1} and place % 50 = 49 then 'Dead' else 'Pending' end,
            case when n <= ${settledCount} then ${JSON.stringify(rejected)}::json
                 when n = ${settledCount + 1} and place % 50 = 49 then '{"cause": "x"}' end,
            case when n <= ${settledCount} then '2020-01-01'::timestamptz end
@@ -216,7 +216,7 @@ const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, que
     "process many": processor.process({ executions: some(queued, 63, 40), limit: 100 }),
     "process the first of a long queue": processor.process({ executions: [long], limit: 1 }),
     "find work": queue.findReady({ of: [0, 1, 2, 3], limitPerTenant: 10, except: [] }),
-    "find work that is left": queue.findReady({ of: "left", limitPerTenant: 10, except: [] }),
+    "find work that is left": queue.findReady({ of: "unclaimed", limitPerTenant: 10, except: [] }),
     "fail, to be retried": failing(one(queued, 103), "Retry"),
     "fail, blocking": failing(one(queued, 104), "Block"),
     "fail, skipping": failing(one(queued, 105), "Skip"),
@@ -230,9 +230,9 @@ const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, que
       yield* queue.find({ ...long, idempotencyKey: "queue key 700" })
     }),
     "list the queue of an execution": Stream.runCollect(
-      queue.list({ ...one(queued, 111), standings: ["Waiting", "Dead", "Rejected"] })
+      queue.list({ ...one(queued, 111), statuses: ["Pending", "Dead", "Rejected"] })
     ),
-    "list the dead": Stream.runCollect(queue.list({ standings: ["Dead", "Skipped"] })),
+    "list the dead": Stream.runCollect(queue.list({ statuses: ["Dead", "Skipped"] })),
     "renew, list, release leases": Effect.gen(function* () {
       yield* leases.renew({ workerId: "worker", duration: Duration.seconds(10) })
       yield* leases.renew({ workerId: "worker", duration: Duration.seconds(10) })

@@ -176,7 +176,7 @@ layer(store, { excludeTestServices: true })("row-level security", (it) => {
             (yield* Stream.runCollect(events.read({ ...at, until }))).length,
             (yield* Stream.runCollect(executions.list({ tenant }))).length,
             (yield* Stream.runCollect(executions.list({ tenant, asOf: until }))).length,
-            (yield* Stream.runCollect(queue.list({ tenant, standings: ["Waiting"] }))).length,
+            (yield* Stream.runCollect(queue.list({ tenant, statuses: ["Pending"] }))).length,
             (yield* queue.find({ ...at, processingId: "first" }))._tag
           ]
         }).pipe(Effect.provide(PostgresStore.layerWith({ schema }).pipe(Layer.provide(asReader(ours)))))

@@ -1,6 +1,12 @@
 import { assert, it as test, layer } from "@effect/vitest"
 import { PostgresStore } from "@refold/adapters/postgres"
-import { type Commit, type QueuedEvent, WorkflowEventModel, WorkflowEventProcessingModel } from "@refold/core"
+import {
+  type Commit,
+  type QueuedEvent,
+  WorkflowEventModel,
+  WorkflowEventProcessingModel,
+  type Settlement
+} from "@refold/core"
 import { Array, Deferred, Effect, Fiber, Layer, Option, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { type At, commitOf } from "./commits.ts"
@@ -45,14 +51,14 @@ const claim = Effect.fnUntraced(function* (...executions: Array.NonEmptyReadonly
 const forms: ReadonlyArray<{
   readonly form: string
   readonly claimed: (a: At, b: At) => Array.NonEmptyReadonlyArray<At>
-  /** Whether it locks the first event of a queue before it looks at its standing. */
+  /** Whether it locks the first event of a queue before it looks at its status. */
   readonly waitsForTheDead: boolean
 }> = [
   { form: "alone", claimed: (a) => [a], waitsForTheDead: false },
   { form: "among others", claimed: (a, b) => [a, b], waitsForTheDead: true }
 ]
 
-const rejected: QueuedEvent.Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
+const rejected: Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
 
 /** A commit without events that rejects the next `count` events of the queue. */
 const rejecting = (at: At, position: number, after: number, count: number): Commit.Commit => ({
@@ -96,7 +102,7 @@ const queueOf = Effect.fnUntraced(function* (at: At) {
     model.list({
       tenant,
       executionId,
-      standings: ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"],
+      statuses: ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Discarded"],
       batchSize: 50
     })
   )
@@ -362,7 +368,7 @@ layer(store, { excludeTestServices: true })("calls about the same executions", (
         yield* Fiber.join(fiber)
       }
       assert.deepStrictEqual(
-        [...(yield* queueOf(a)), ...(yield* queueOf(b))].map((entry) => [entry.standing._tag, entry.attemptCount]),
+        [...(yield* queueOf(a)), ...(yield* queueOf(b))].map((entry) => [entry.status._tag, entry.attemptCount]),
         [
           ["Rejected", 1],
           ["Rejected", 3]
@@ -443,8 +449,8 @@ layer(store, { excludeTestServices: true })("at once", (it) => {
         assert.deepInclude(again, { settledCount: 0 })
         assert.strictEqual(again?.events[0].attemptCount, 3)
         assert.deepStrictEqual(
-          (yield* queueOf(a)).map((each) => each.standing._tag),
-          ["Waiting", "Waiting"]
+          (yield* queueOf(a)).map((each) => each.status._tag),
+          ["Pending", "Pending"]
         )
       })
   )

@@ -8,7 +8,8 @@ import {
   StoreError,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
-  WorkflowExecutionModel
+  WorkflowExecutionModel,
+  type Settlement
 } from "@refold/core"
 import { Array, Cause, Duration, Effect, Exit, Option, Result, Stream } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
@@ -65,7 +66,7 @@ type Turn =
 
 interface Run {
   /** Of each execution at the beginning: how the first event stands, and how many wait behind it. */
-  readonly queues: ReadonlyArray<{ readonly head: "Waiting" | "Dead" | "Skipped"; readonly behindCount: number }>
+  readonly queues: ReadonlyArray<{ readonly head: "Pending" | "Dead" | "Skipped"; readonly behindCount: number }>
   /** Of each actor, one after the other. */
   readonly scripts: ReadonlyArray<ReadonlyArray<Episode>>
   readonly turns: ReadonlyArray<Turn>
@@ -120,7 +121,7 @@ const runOf = (step: fc.Arbitrary<Step>): fc.Arbitrary<Run> => {
   return fc.record({
     queues: fc.array(
       fc.record({
-        head: fc.constantFrom("Waiting", "Dead", "Dead", "Skipped"),
+        head: fc.constantFrom("Pending", "Dead", "Dead", "Skipped"),
         behindCount: fc.constantFrom(0, 1, 2, 2)
       }),
       { minLength: executionIds.length, maxLength: executionIds.length }
@@ -157,7 +158,7 @@ interface Told {
   readonly redriven: Array<QueuedEvent.QueueEntry>
   /** With how many events of the execution were known to be settled when it was asked for, and the limit. */
   readonly claimed: Array<{ readonly claim: Claim; readonly knownCount: number; readonly limit: number }>
-  /** Processing id and standing, for ever. */
+  /** Processing id and status, for ever. */
   readonly settled: Array<string>
 }
 
@@ -170,10 +171,10 @@ const add = (told: Told, more: Told): void => {
   told.settled.push(...more.settled)
 }
 
-const standings = ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
-const isSettled = ({ standing }: QueuedEvent.QueueEntry) => standing._tag !== "Waiting" && standing._tag !== "Dead"
-const isSettledForEver = (entry: QueuedEvent.QueueEntry) => isSettled(entry) && entry.standing._tag !== "Skipped"
-const settledText = (processingId: string, standing: QueuedEvent.Standing["_tag"]) => `${processingId} ${standing}`
+const statuses = ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
+const isSettled = ({ status }: QueuedEvent.QueueEntry) => status._tag !== "Pending" && status._tag !== "Dead"
+const isSettledForEver = (entry: QueuedEvent.QueueEntry) => isSettled(entry) && entry.status._tag !== "Skipped"
+const settledText = (processingId: string, status: QueuedEvent.Status["_tag"]) => `${processingId} ${status}`
 
 /** All that can be seen of the queues at one moment. */
 interface Seen {
@@ -191,7 +192,7 @@ const see = Effect.fnUntraced(function* (tenant: string) {
       select execution_id as id, settled_count as count from ${sql(`${schema}.executions`)} where tenant = ${tenant}`
     const seen: Seen = {
       settledCounts: new Map(rows.map(({ count, id }) => [id, count])),
-      entries: yield* Stream.runCollect(queue.list({ tenant, standings }))
+      entries: yield* Stream.runCollect(queue.list({ tenant, statuses }))
     }
     return seen
   }).pipe(sql.withTransaction)
@@ -218,7 +219,7 @@ const assertWhole = ({ entries, settledCounts }: Seen) => {
       settledCount
     )
     assert.isTrue(
-      waiting.slice(1).every((entry) => entry.standing._tag === "Waiting"),
+      waiting.slice(1).every((entry) => entry.status._tag === "Pending"),
       "dead, and not the first"
     )
   }
@@ -235,8 +236,8 @@ const assertFollows = (before: Seen, after: Seen) => {
     assert(now !== undefined, `${entry.processingId} is gone`)
     assert.isAtLeast(now.queuePosition, entry.queuePosition)
     if (isSettledForEver(entry)) assert.deepStrictEqual(now, entry)
-    if (entry.standing._tag === "Skipped" && now.queuePosition === entry.queuePosition) {
-      assert.include(["Skipped", "Discarded"], now.standing._tag)
+    if (entry.status._tag === "Skipped" && now.queuePosition === entry.queuePosition) {
+      assert.include(["Skipped", "Discarded"], now.status._tag)
     }
   }
 }
@@ -260,7 +261,7 @@ const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen
   )
   assert.sameMembers(
     last.entries.flatMap((entry) =>
-      isSettledForEver(entry) ? settledText(entry.processingId, entry.standing._tag) : []
+      isSettledForEver(entry) ? settledText(entry.processingId, entry.status._tag) : []
     ),
     settled
   )
@@ -274,8 +275,8 @@ const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen
     const places = [...events.values()].map((each) => each.queuePosition).toSorted((left, right) => left - right)
     assertInRow(places, 0)
   }
-  for (const { attemptCount, standing } of redriven) {
-    assert.deepStrictEqual({ attemptCount, standing }, { attemptCount: 0, standing: { _tag: "Waiting" } })
+  for (const { attemptCount, status } of redriven) {
+    assert.deepStrictEqual({ attemptCount, status }, { attemptCount: 0, status: { _tag: "Pending" } })
   }
   const attemptOf = ([{ attemptCount, processingId }]: Claim["events"]) => `${processingId} ${attemptCount}`
   const attempts = claimed.map(({ claim }) => attemptOf(claim.events))
@@ -349,7 +350,7 @@ const makeCalls = Effect.fnUntraced(function* (tenant: string, seen: () => Seen)
         const header = yield* headers.find({ tenant, executionId })
         const expectedPosition = Option.isSome(header) ? header.value.position : 0
         const events: Array<Commit.NewEvent> = []
-        const settlements = Array.map(Array.zip(claim.events, outcomes), ([event, outcome]): QueuedEvent.Settlement => {
+        const settlements = Array.map(Array.zip(claim.events, outcomes), ([event, outcome]): Settlement => {
           if (outcome === "Rejected") return { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
           events.push({
             event_id: event.eventId,
@@ -399,12 +400,12 @@ const makeCalls = Effect.fnUntraced(function* (tenant: string, seen: () => Seen)
 
   const discard = Effect.fnUntraced(function* (entry: QueuedEvent.QueueEntry, told: Told) {
     const given = Option.toArray(yield* queue.discard(entry))
-    told.settled.push(...given.map(({ processingId, standing }) => settledText(processingId, standing._tag)))
+    told.settled.push(...given.map(({ processingId, status }) => settledText(processingId, status._tag)))
   })
 
   const choose = Effect.fnUntraced(function* (choice: number) {
-    const entries = yield* Stream.runCollect(queue.list({ tenant, standings }))
-    const dead = entries.filter(({ standing }) => standing._tag === "Dead" || standing._tag === "Skipped")
+    const entries = yield* Stream.runCollect(queue.list({ tenant, statuses }))
+    const dead = entries.filter(({ status }) => status._tag === "Dead" || status._tag === "Skipped")
     const eligible = dead.length > 0 ? dead : entries
     return eligible[choice % eligible.length]
   })
@@ -428,7 +429,7 @@ const acting = (
     const calls = yield* makeCalls(tenant, seen)
     const idOf = (place: number) => executionIds[place] ?? assert.fail("no execution")
 
-    const takeUp = Effect.fnUntraced(function* (
+    const claimAll = Effect.fnUntraced(function* (
       ids: ReadonlyArray<string>,
       options: { readonly limit: number; readonly ignoreDelay: boolean },
       held: Held,
@@ -443,10 +444,10 @@ const acting = (
       const ids = "executions" in step ? step.executions.map(idOf) : []
       switch (step._tag) {
         case "Claim":
-          return yield* takeUp(ids, step, held, own)
+          return yield* claimAll(ids, step, held, own)
         case "Settle":
         case "Fail": {
-          const now = step.isClaimedFirst ? yield* takeUp(ids, { limit: 2, ignoreDelay: true }, held, own) : held
+          const now = step.isClaimedFirst ? yield* claimAll(ids, { limit: 2, ignoreDelay: true }, held, own) : held
           const claims = ids.flatMap((id) => now.get(id) ?? [])
           if (!Array.isReadonlyArrayNonEmpty(claims)) return now
           yield* next
@@ -507,8 +508,8 @@ const assertLogged = Effect.fnUntraced(function* (tenant: string, entries: Reado
     assert.deepStrictEqual(
       events.map((event) => [event.event_id, event.position]),
       entries.flatMap((entry) =>
-        entry.executionId === executionId && entry.standing._tag === "Applied"
-          ? [[entry.eventId, entry.standing.position]]
+        entry.executionId === executionId && entry.status._tag === "Applied"
+          ? [[entry.eventId, entry.status.position]]
           : []
       )
     )
@@ -536,7 +537,7 @@ const holds = Effect.fnUntraced(function* ({ queues, scripts, turns }: Run) {
   const calls = yield* makeCalls(tenant, () => seen)
   for (const [{ behindCount, head }, executionId] of Array.zip(queues, executionIds)) {
     for (const place of Array.range(0, behindCount)) yield* calls.enqueue([executionId], `${place}`, undefined, told)
-    if (head === "Waiting") continue
+    if (head === "Pending") continue
     for (const { events } of yield* calls.claim([executionId], { limit: 1, ignoreDelay: false }, told)) {
       yield* calls.fail(events, { _tag: head === "Dead" ? "Block" : "Skip" })
     }
@@ -558,7 +559,7 @@ const holds = Effect.fnUntraced(function* ({ queues, scripts, turns }: Run) {
   yield* finish(actors, look)
   yield* look
 
-  const dead = seen.entries.filter(({ standing }) => standing._tag === "Dead")
+  const dead = seen.entries.filter(({ status }) => status._tag === "Dead")
   for (const entry of dead) yield* calls.redrive(entry, told)
   const due = yield* calls.claim(
     dead.map((entry) => entry.executionId),

@@ -1,7 +1,7 @@
 /** A Redis in cluster mode: all streams of a namespace share a slot, and so a node. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { RedisEventStream } from "@refold/adapters/redis"
-import { type Delivery, EventStream } from "@refold/core"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
+import { type Delivery, WakeUpChannel } from "@refold/core"
 import { Array, Context, Duration, Effect, Layer, Redacted } from "effect"
 import { type Redis, startRedis } from "../servers/Redis.ts"
 import { keyOf, rawClient } from "./ownNamespace.ts"
@@ -11,8 +11,8 @@ const slotCount = 16_384
 const partitions = Array.range(0, 63)
 
 const streamOf = (url: string) =>
-  Effect.map(Layer.build(RedisEventStream.layer({ url: Redacted.make(url) })), (services) =>
-    Context.get(services, EventStream)
+  Effect.map(Layer.build(RedisWakeUpChannel.layer({ url: Redacted.make(url) })), (services) =>
+    Context.get(services, WakeUpChannel)
   )
 
 const ask = <A>(question: () => Promise<A>) => Effect.promise(question)

@@ -1,8 +1,8 @@
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { RedisEventStream } from "@refold/adapters/redis"
-import { type Delivery, EventStream, type EventStreamError, type EventStreamReader, type WakeUp } from "@refold/core"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
+import { type Delivery, WakeUpChannel, type WakeUpChannelError, type WakeUpReader, type WakeUp } from "@refold/core"
 import { Array, Cause, ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import type { Redis as Client } from "ioredis"
 import { type Redis, startRedis } from "../servers/Redis.ts"
@@ -11,11 +11,11 @@ import { keyOf, rawClient } from "./ownNamespace.ts"
 const wakeUps = (count: number, executionId = "e"): Array.NonEmptyReadonlyArray<WakeUp> =>
   Array.makeBy(count, (place) => ({ partition: 1, tenant: "t", executionId: `${executionId} ${place}` }))
 
-const read = (reader: EventStreamReader, timeout = 200) =>
+const read = (reader: WakeUpReader, timeout = 200) =>
   reader.read({ partitions: [1], limit: 1000, timeout: Duration.millis(timeout) })
 
 /** Reads until it has got this many, also while Redis is away. */
-const collect = Effect.fnUntraced(function* (reader: EventStreamReader, count: number) {
+const collect = Effect.fnUntraced(function* (reader: WakeUpReader, count: number) {
   const received: Array<Delivery> = []
   for (let attempt = 0; received.length < count && attempt < 100; attempt++) {
     const { deliveries } = yield* Effect.orElseSucceed(read(reader, 1000), () => ({ deliveries: [] }))
@@ -24,13 +24,13 @@ const collect = Effect.fnUntraced(function* (reader: EventStreamReader, count: n
   return received.map(({ executionId }) => executionId)
 })
 
-const factsOf = ({ isRetryable, operation, reason }: EventStreamError) => ({ operation, reason, isRetryable })
+const factsOf = ({ isRetryable, operation, reason }: WakeUpChannelError) => ({ operation, reason, isRetryable })
 
 const layerOf = (url: string, namespace?: string) =>
-  RedisEventStream.layer({ url: Redacted.make(url), ...(namespace === undefined ? {} : { namespace }) })
+  RedisWakeUpChannel.layer({ url: Redacted.make(url), ...(namespace === undefined ? {} : { namespace }) })
 
 const streamOf = (url: string, namespace?: string) =>
-  Effect.map(Layer.build(layerOf(url, namespace)), (services) => Context.get(services, EventStream))
+  Effect.map(Layer.build(layerOf(url, namespace)), (services) => Context.get(services, WakeUpChannel))
 
 /** Why the layer cannot be built. */
 const refusalOf = (url: string) => Effect.flip(Effect.scoped(Layer.build(layerOf(url))))
@@ -242,8 +242,8 @@ describe("a Redis", () => {
     Effect.gen(function* () {
       yield* restart()
       const provider = ConfigProvider.layer(ConfigProvider.fromUnknown({ REDIS_URL: server.url }))
-      const services = yield* Layer.build(Layer.provide(RedisEventStream.layerConfig(), provider))
-      yield* Context.get(services, EventStream).publish(wakeUps(1))
+      const services = yield* Layer.build(Layer.provide(RedisWakeUpChannel.layerConfig(), provider))
+      yield* Context.get(services, WakeUpChannel).publish(wakeUps(1))
       const redis = yield* rawClient(server.url)
       assert.strictEqual(yield* Effect.promise(() => redis.xlen(keyOf("refold", 1))), 1)
     }).pipe(Effect.scoped)

@@ -1,7 +1,7 @@
 /** What Redis Streams and their client are known to get wrong: shown with the client as it is, and dealt with by us. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "@effect/vitest"
-import { RedisEventStream } from "@refold/adapters/redis"
-import { type Delivery, EventStream, type EventStreamReader, type WakeUp } from "@refold/core"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
+import { type Delivery, WakeUpChannel, type WakeUpReader, type WakeUp } from "@refold/core"
 import { Array, Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { Redis } from "ioredis"
 import { type TcpProxy, startTcpProxy } from "../servers/TcpProxy.ts"
@@ -12,11 +12,11 @@ const wakeUps = (count: number, partition = 1): Array.NonEmptyReadonlyArray<Wake
 
 const namesOf = (deliveries: ReadonlyArray<WakeUp>) => deliveries.map(({ executionId }) => executionId)
 
-const read = (reader: EventStreamReader, partitions: ReadonlyArray<number> = [1], timeout = 100, limit = 1000) =>
+const read = (reader: WakeUpReader, partitions: ReadonlyArray<number> = [1], timeout = 100, limit = 1000) =>
   reader.read({ partitions, limit, timeout: Duration.millis(timeout) })
 
 /** Reads until it has got this many. */
-const collect = Effect.fnUntraced(function* (reader: EventStreamReader, count: number, partitions = [1]) {
+const collect = Effect.fnUntraced(function* (reader: WakeUpReader, count: number, partitions = [1]) {
   const received: Array<Delivery> = []
   while (received.length < count) received.push(...(yield* read(reader, partitions, 10_000)).deliveries)
   return received
@@ -51,7 +51,7 @@ describe("groups", () => {
       const { layer, namespace } = ownNamespace("group")
       const redis = yield* rawClient()
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         yield* stream.publish(wakeUps(3))
         const key = keyOf(namespace, 1)
         yield* ask(() => redis.xgroup("CREATE", key, "at $", "$"))
@@ -66,7 +66,7 @@ describe("groups", () => {
       const { layer, namespace } = ownNamespace("count")
       const redis = yield* rawClient()
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         const partitions = [1, 2, 3]
         yield* stream.publish(Array.flatMap(Array.make(1, 2, 3), (partition) => wakeUps(20, partition)))
         const keys = partitions.map((partition) => keyOf(namespace, partition))
@@ -94,7 +94,7 @@ describe("groups", () => {
         const { layer, namespace } = ownNamespace("owner")
         const redis = yield* rawClient()
         yield* Effect.gen(function* () {
-          const stream = yield* EventStream
+          const stream = yield* WakeUpChannel
           const key = keyOf(namespace, 1)
           yield* stream.publish(wakeUps(5))
           yield* ask(() => redis.xgroup("CREATE", key, "raw", "0"))
@@ -117,7 +117,7 @@ describe("groups", () => {
       const { layer, namespace } = ownNamespace("ack")
       const redis = yield* rawClient()
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         const key = keyOf(namespace, 9)
         yield* stream.publish(wakeUps(1, 9))
         yield* ask(() => redis.xgroup("CREATE", key, "raw", "0"))
@@ -144,7 +144,7 @@ describe("groups", () => {
         const { layer, namespace } = ownNamespace("trim")
         const redis = yield* rawClient()
         yield* Effect.gen(function* () {
-          const stream = yield* EventStream
+          const stream = yield* WakeUpChannel
           const reader = yield* stream.reader
           const key = keyOf(namespace, 1)
           yield* stream.publish(wakeUps(250))
@@ -168,7 +168,7 @@ describe("groups", () => {
       const { layer, namespace } = ownNamespace("deleted")
       const redis = yield* rawClient()
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         const key = keyOf(namespace, 1)
         yield* stream.publish(wakeUps(3))
         yield* Effect.scoped(Effect.flatMap(stream.reader, (reader) => collect(reader, 3)))
@@ -188,7 +188,7 @@ describe("groups", () => {
       const { layer, namespace } = ownNamespace("foreign")
       const redis = yield* rawClient()
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         const reader = yield* stream.reader
         const key = keyOf(namespace, 1)
         yield* read(reader)
@@ -214,7 +214,7 @@ describe("a reader", () => {
         const { layer, namespace } = ownNamespace("zombie")
         const redis = yield* rawClient()
         yield* Effect.gen(function* () {
-          const stream = yield* EventStream
+          const stream = yield* WakeUpChannel
           const reader = yield* stream.reader
           yield* read(reader)
           yield* read(reader)
@@ -238,7 +238,7 @@ describe("a reader", () => {
       const { layer, namespace } = ownNamespace("interrupt", url)
       const redis = yield* rawClient(url)
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         const reader = yield* stream.reader
         yield* read(reader)
         const before = yield* ask(() => blockedCount(redis, database))
@@ -268,7 +268,9 @@ describe("a network", () => {
 
   const through = (name: string) => {
     const { namespace, layer: cleaned } = ownNamespace(name)
-    const layer = RedisEventStream.layer({ url: Redacted.make(proxy.url), namespace }).pipe(Layer.provideMerge(cleaned))
+    const layer = RedisWakeUpChannel.layer({ url: Redacted.make(proxy.url), namespace }).pipe(
+      Layer.provideMerge(cleaned)
+    )
     return { namespace, layer }
   }
 
@@ -278,7 +280,7 @@ describe("a network", () => {
       Effect.gen(function* () {
         const { layer, namespace } = through("hang")
         yield* Effect.gen(function* () {
-          const stream = yield* EventStream
+          const stream = yield* WakeUpChannel
           const reader = yield* stream.reader
           yield* stream.publish(wakeUps(2))
           yield* collect(reader, 2)
@@ -306,7 +308,7 @@ describe("a network", () => {
       Effect.gen(function* () {
         const { layer } = through(fault)
         yield* Effect.gen(function* () {
-          const stream = yield* EventStream
+          const stream = yield* WakeUpChannel
           const reader = yield* stream.reader
           yield* stream.publish(wakeUps(3))
           yield* collect(reader, 3)
@@ -331,7 +333,7 @@ describe("a network", () => {
         const { layer, namespace } = through("resend")
         const redis = yield* rawClient()
         yield* Effect.gen(function* () {
-          const stream = yield* EventStream
+          const stream = yield* WakeUpChannel
           yield* stream.publish(wakeUps(1, 9))
           const resending = new Redis(proxy.url, { retryStrategy: () => 10, maxRetriesPerRequest: null })
           resending.on("error", () => {})
@@ -367,7 +369,7 @@ describe("a network", () => {
       const { layer, namespace } = through("unanswered")
       const redis = yield* rawClient()
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         yield* stream.publish(wakeUps(1, 9))
         const raw = new Redis(proxy.url, { autoResendUnfulfilledCommands: false, retryStrategy: () => 10 })
         raw.on("error", () => {})
@@ -397,7 +399,7 @@ describe("a network", () => {
     Effect.gen(function* () {
       const { layer } = through("settle")
       yield* Effect.gen(function* () {
-        const stream = yield* EventStream
+        const stream = yield* WakeUpChannel
         const reader = yield* stream.reader
         yield* stream.publish(wakeUps(1))
         const deliveries = yield* collect(reader, 1)

@@ -1,6 +1,6 @@
 /** A namespace that no other test sees, on the Redis all integration tests share; its keys are removed with the scope. */
 import { inject } from "@effect/vitest"
-import { RedisEventStream } from "@refold/adapters/redis"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { Effect, Layer, Redacted } from "effect"
 import { Redis } from "ioredis"
 import { uniqueName } from "./ownSchema.ts"
@@ -35,7 +35,7 @@ const cleared = (namespace: string, url: string) =>
 export const ownNamespace = (name: string, url: string = inject("redisUrl")) => {
   const namespace = uniqueName(name)
   const layer = Layer.provideMerge(
-    RedisEventStream.layer({ url: Redacted.make(url), namespace }),
+    RedisWakeUpChannel.layer({ url: Redacted.make(url), namespace }),
     Layer.effectDiscard(cleared(namespace, url))
   )
   return { namespace, layer }

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema, SchemaTransformation } from "effect"
 import fc from "fast-check"
 import { Json, Replay, Upcast, Workflow, WorkflowEvent } from "@refold/core"
-import { CannotGenerate, type LawName, LawBroken, NotCovered, checkWorkflow } from "@refold/core/laws"
+import { CannotGenerate, type LawName, LawBroken, NotCovered, checkWorkflow } from "@refold/testing/laws"
 import { Invoice } from "../core/Invoice.ts"
 
 const Added = Schema.Struct({ amount: Schema.Int })

@@ -1,7 +1,7 @@
 /** Every law, on definitions and logs that are generated: what holds here holds for whatever users define. */
 import { describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { type LawName, checkWorkflow } from "@refold/core/laws"
+import { type LawName, checkWorkflow } from "@refold/testing/laws"
 import { definition } from "../arbitraries/Definition.ts"
 
 const laws: ReadonlyArray<readonly [title: string, law: LawName]> = [

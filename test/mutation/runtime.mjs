@@ -1,6 +1,14 @@
 import { options } from "./options.mjs"
 
-const mutated = ["WorkList", "Sweeper", "WakeUps", "ExecutionCache", "SnapshotWriter", "ExternalSort", "Turns"]
+const mutated = [
+  "worker/FairQueue",
+  "queue/Sweeper",
+  "queue/WakeUps",
+  "execution/LruCache",
+  "execution/KeyedLock",
+  "replay/SnapshotWriter",
+  "import/ExternalSort"
+]
 
 export default options({
   name: "runtime",

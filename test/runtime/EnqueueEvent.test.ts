@@ -1,6 +1,6 @@
 /** `enqueueEvent`: what is accepted is kept and processed once; what is refused leaves no trace. */
 import { assert, describe, it } from "@effect/vitest"
-import { EventStreamError, type Workflow, WorkflowEventProcessingModel } from "@refold/core"
+import { WakeUpChannelError, WorkflowEventProcessingModel, type Submission } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array as Arr, Effect, Fiber, Metric, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,19 +19,19 @@ import {
   standingsOf
 } from "./Services.ts"
 
-const cancel: Workflow.Submission = { event_name: "Cancelled", payload: null }
+const cancel: Submission = { event_name: "Cancelled", payload: null }
 
-const enqueue = (submission: Workflow.Submission, options: Partial<SubmitOptions> = {}) =>
+const enqueue = (submission: Submission, options: Partial<SubmitOptions> = {}) =>
   TypeScriptWorkflowRuntime.use((runtime) => runtime.enqueueEvent({ ...place(), submission, ...options }))
 
 const enqueueAll = (...all: readonly [SubmitOptions, ...Array<SubmitOptions>]) =>
   TypeScriptWorkflowRuntime.use((runtime) => runtime.enqueueEvents(all))
 
-const submit = (submission: Workflow.Submission, options: Partial<SubmitOptions> = {}) =>
+const submit = (submission: Submission, options: Partial<SubmitOptions> = {}) =>
   TypeScriptWorkflowRuntime.use((runtime) => runtime.submitEvent({ ...place(), submission, ...options }))
 
 const everyEntry = Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
-  Stream.runCollect(queue.list({ standings: ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] }))
+  Stream.runCollect(queue.list({ statuses: ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] }))
 )
 
 describe("enqueueEvent", () => {
@@ -39,7 +39,7 @@ describe("enqueueEvent", () => {
     Effect.gen(function* () {
       yield* orderOf(0)
       yield* TestClock.adjust("1 hour")
-      const submission: Workflow.Submission = {
+      const submission: Submission = {
         ...add(5, "ink"),
         user_id: "ann",
         event_type: "manual",
@@ -57,7 +57,7 @@ describe("enqueueEvent", () => {
         queuePosition: 1,
         queuedAt: "1970-01-01T01:00:00.000Z",
         attemptCount: 0,
-        standing: { _tag: "Waiting" }
+        status: { _tag: "Pending" }
       })
       assert.deepInclude(two, { ...second, queuePosition: 2 })
       assert.strictEqual((yield* eventsOf()).length, 1)
@@ -78,7 +78,7 @@ describe("enqueueEvent", () => {
   const long = "x".repeat(256)
   const key = { idempotencyKey: "k" }
 
-  it.effect.each<[string, Workflow.Submission, Partial<SubmitOptions>, string]>([
+  it.effect.each<[string, Submission, Partial<SubmitOptions>, string]>([
     ["an execution that is not there", add(1), { executionId: "none" }, "ExecutionNotFound"],
     ["another tenant's execution", add(1), { tenant: "rival" }, "ExecutionNotFound"],
     ["no tenant", add(1), { tenant: "" }, "InvalidInput"],
@@ -135,7 +135,7 @@ describe("enqueueEvent", () => {
       yield* enqueue(add(1))
       yield* processAll()
       const [refused] = yield* entriesOf()
-      assert.deepStrictEqual(refused?.standing, {
+      assert.deepStrictEqual(refused?.status, {
         _tag: "Rejected",
         error: "TransitionRejected",
         reason: 'Execution "order-1" in state "Draft" does not accept Approved; it accepts Added, Placed, Cancelled',
@@ -233,7 +233,7 @@ describe("enqueueEvent with an idempotency key", () => {
   it.effect("gives the first answer also for what was rejected", () =>
     Effect.gen(function* () {
       yield* orderOf(0)
-      const approved: Workflow.Submission = { event_name: "Approved", payload: { by: "bob" } }
+      const approved: Submission = { event_name: "Approved", payload: { by: "bob" } }
       const first = yield* enqueue(approved, keyed)
       yield* processAll()
       assert.deepStrictEqual(yield* enqueue(approved, keyed), first)
@@ -241,7 +241,7 @@ describe("enqueueEvent with an idempotency key", () => {
     }).pipe(Effect.provide(memory()))
   )
 
-  it.effect.each<[string, Workflow.Submission]>([
+  it.effect.each<[string, Submission]>([
     ["payload", add(6)],
     ["event", cancel],
     ["user", { ...add(5), user_id: "ann" }],
@@ -296,14 +296,14 @@ describe("enqueueEvent with an idempotency key", () => {
         yield* enqueue(add(6))
         yield* processAll()
         const [first, second] = yield* entriesOf()
-        assert.deepStrictEqual(first?.standing, {
+        assert.deepStrictEqual(first?.status, {
           _tag: "Applied",
           position: 2,
           previousState: "Draft",
           currentState: "Draft",
           actionsExecuted: []
         })
-        assert.deepInclude(second?.standing, { _tag: "Applied", position: 3 })
+        assert.deepInclude(second?.status, { _tag: "Applied", position: 3 })
         assert.strictEqual((yield* eventsOf()).length, 3)
         assert.deepStrictEqual(yield* submit(add(5), keyed), state)
       }).pipe(Effect.provide(memory()))
@@ -315,7 +315,7 @@ describe("enqueueEvent with an idempotency key", () => {
         yield* submit(add(5), keyed)
         yield* enqueue(add(5), keyed)
         yield* processAll()
-        assert.deepInclude((yield* entriesOf())[0]?.standing, { _tag: "Applied", position: 2 })
+        assert.deepInclude((yield* entriesOf())[0]?.status, { _tag: "Applied", position: 2 })
         assert.strictEqual((yield* eventsOf()).length, 2)
       }).pipe(Effect.provide(memory()))
     )
@@ -338,7 +338,7 @@ describe("enqueueEvent with an idempotency key", () => {
         yield* enqueue(add(5), keyed)
         yield* submit(add(6), keyed)
         yield* processAll()
-        assert.deepInclude((yield* entriesOf())[0]?.standing, { _tag: "Rejected", error: "IdempotencyConflict" })
+        assert.deepInclude((yield* entriesOf())[0]?.status, { _tag: "Rejected", error: "IdempotencyConflict" })
         assert.deepStrictEqual(
           (yield* eventsOf()).map((event) => event.payload),
           [
@@ -355,7 +355,7 @@ describe("enqueueEvent with an idempotency key", () => {
         yield* submit(cancel, keyed)
         yield* enqueue(cancel, keyed)
         yield* processAll()
-        assert.deepInclude((yield* entriesOf())[0]?.standing, { _tag: "Applied", position: 2 })
+        assert.deepInclude((yield* entriesOf())[0]?.status, { _tag: "Applied", position: 2 })
         assert.strictEqual((yield* eventsOf()).length, 2)
       }).pipe(Effect.provide(memory()))
     )
@@ -366,7 +366,7 @@ describe("enqueueEvent with an idempotency key", () => {
         yield* enqueue(cancel, keyed)
         yield* submit(cancel, keyed)
         yield* processAll()
-        assert.deepInclude((yield* entriesOf())[0]?.standing, { _tag: "Applied", position: 2 })
+        assert.deepInclude((yield* entriesOf())[0]?.status, { _tag: "Applied", position: 2 })
         assert.strictEqual((yield* eventsOf()).length, 2)
       }).pipe(Effect.provide(memory()))
     )
@@ -374,7 +374,7 @@ describe("enqueueEvent with an idempotency key", () => {
 })
 
 describe("enqueueEvent while the stream does not work", () => {
-  const down = new EventStreamError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+  const down = new WakeUpChannelError({ operation: "A test", reason: "Unavailable", isRetryable: true })
 
   it.effect.each([
     ["fails", Effect.fail(down)],

@@ -1,6 +1,6 @@
 /** The processor: each execution by itself, each event once, in the order of the queue, whatever fails. */
 import { assert, describe, it } from "@effect/vitest"
-import { type FailurePolicy, StoreError, type Workflow, WorkflowEventProcessingModel } from "@refold/core"
+import { type FailurePolicy, StoreError, WorkflowEventProcessingModel, type Submission } from "@refold/core"
 import { EventProcessor, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array as Arr, Duration, Effect, Fiber, Layer, Metric, Ref, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -24,12 +24,12 @@ const start = Effect.fnUntraced(function* (...executionIds: ReadonlyArray<string
   yield* Effect.forEach(executionIds, (id) => runtime.startWorkflow({ ...place(id), workflow: Fragile }))
 })
 
-const enqueue = Effect.fnUntraced(function* (executionId: string, ...submissions: ReadonlyArray<Workflow.Submission>) {
+const enqueue = Effect.fnUntraced(function* (executionId: string, ...submissions: ReadonlyArray<Submission>) {
   const runtime = yield* TypeScriptWorkflowRuntime
   return yield* Effect.forEach(submissions, (submission) => runtime.enqueueEvent({ ...place(executionId), submission }))
 })
 
-const submit = (executionId: string, submission: Workflow.Submission, idempotencyKey?: string) =>
+const submit = (executionId: string, submission: Submission, idempotencyKey?: string) =>
   TypeScriptWorkflowRuntime.use((runtime) =>
     runtime.submitEvent({
       ...place(executionId),
@@ -139,9 +139,9 @@ describe("EventProcessor", () => {
         assert.deepStrictEqual(yield* turn("b"), [])
 
         yield* persist
-        assert.deepStrictEqual(yield* standingsOf("b"), ["Applied", "Dead", "Waiting"])
+        assert.deepStrictEqual(yield* standingsOf("b"), ["Applied", "Dead", "Pending"])
         const [, dead] = yield* entriesOf("b")
-        assert.deepInclude(dead, { standing: { _tag: "Dead", cause }, attemptCount: 3 })
+        assert.deepInclude(dead, { status: { _tag: "Dead", cause }, attemptCount: 3 })
         assert.deepStrictEqual(yield* payloadsOf("b"), [{ by: 1 }])
         for (const id of ["a", "c"]) assert.deepStrictEqual(yield* standingsOf(id), ["Applied"])
       }).pipe(Effect.provide(fragile()))
@@ -214,9 +214,9 @@ describe("EventProcessor", () => {
           for (let attempt = 1; attempt <= policy.maxAttempts; attempt++) yield* claimWithoutEnd
           yield* turn("a")
           const [dead, behind] = yield* entriesOf("a")
-          assert.strictEqual(dead?.standing._tag, "Dead")
-          assert.include(dead?.standing._tag === "Dead" ? dead.standing.cause : "", "no attempt came to an end")
-          assert.deepInclude(behind, { attemptCount: 0, standing: { _tag: "Waiting" } })
+          assert.strictEqual(dead?.status._tag, "Dead")
+          assert.include(dead?.status._tag === "Dead" ? dead.status.cause : "", "no attempt came to an end")
+          assert.deepInclude(behind, { attemptCount: 0, status: { _tag: "Pending" } })
         }).pipe(Effect.provide(fragile()))
     )
 
@@ -226,7 +226,7 @@ describe("EventProcessor", () => {
         yield* enqueue("a", added(1), added(2))
         for (let attempt = 1; attempt < policy.maxAttempts; attempt++) yield* claimWithoutEnd
         yield* turn("a")
-        assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Waiting"])
+        assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Pending"])
       }).pipe(Effect.provide(fragile()))
     )
   })
@@ -241,7 +241,7 @@ describe("EventProcessor", () => {
           const turning = yield* Effect.forkChild(Effect.timeout(turn("a"), "1 second"))
           yield* TestClock.adjust("1 second")
           assert.strictEqual((yield* Effect.flip(Fiber.join(turning)))._tag, "TimeoutError")
-          assert.deepStrictEqual(yield* standingsOf("a"), ["Waiting"])
+          assert.deepStrictEqual(yield* standingsOf("a"), ["Pending"])
         }
       }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(hanging))
       yield* processAll()
@@ -271,7 +271,7 @@ describe("EventProcessor", () => {
           turns.map((each) => each.turn._tag),
           ["Settled", "Failed", "Settled"]
         )
-        assert.deepStrictEqual(yield* standingsOf("b"), ["Waiting"])
+        assert.deepStrictEqual(yield* standingsOf("b"), ["Pending"])
         yield* TestClock.adjust("1 minute")
         yield* processAll()
         assert.deepStrictEqual(yield* standingsOf("b"), ["Applied"])
@@ -323,7 +323,7 @@ describe("EventProcessor", () => {
         yield* Effect.gen(function* () {
           for (let count = 0; count < 20; count++) {
             assert.strictEqual((yield* Effect.flip(turn("a")))._tag, "StoreError")
-            assert.deepStrictEqual(yield* standingsOf("a"), ["Waiting"])
+            assert.deepStrictEqual(yield* standingsOf("a"), ["Pending"])
           }
         }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(full))
         yield* processAll()
@@ -334,7 +334,7 @@ describe("EventProcessor", () => {
 
   describe("against submissions", () => {
     /** Before each of the processor's first `count` commits, a rival submits. */
-    const overtaken = Effect.fnUntraced(function* (count: number, rival: Workflow.Submission, key?: string) {
+    const overtaken = Effect.fnUntraced(function* (count: number, rival: Submission, key?: string) {
       const context = yield* Effect.context<TypeScriptWorkflowRuntime>()
       let commitCount = 0
       return changed({
@@ -357,7 +357,7 @@ describe("EventProcessor", () => {
         const rival = yield* overtaken(3, added(100))
         yield* turn("a", "b").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(rival))
         assert.deepStrictEqual(yield* payloadsOf("a"), [{ by: 100 }, { by: 100 }, { by: 100 }, { by: 1 }, { by: 2 }])
-        assert.deepInclude((yield* entriesOf("a"))[0]?.standing, { _tag: "Applied", position: 5 })
+        assert.deepInclude((yield* entriesOf("a"))[0]?.status, { _tag: "Applied", position: 5 })
         assert.deepStrictEqual(yield* payloadsOf("b"), [{ by: 3 }])
       }).pipe(Effect.provide(fragile()))
     )
@@ -385,7 +385,7 @@ describe("EventProcessor", () => {
           yield* enqueue("a", added(2))
           return yield* Effect.orDie(turn("a"))
         }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(rival))
-        assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Waiting"])
+        assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Pending"])
         assert.deepStrictEqual(turns, [{ ...place("a"), turn: { _tag: "Settled", hasMore: true } }])
       }).pipe(Effect.provide(fragile()))
     )
@@ -399,7 +399,7 @@ describe("EventProcessor", () => {
         yield* turn("a").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(rival))
         yield* processAll()
         assert.deepStrictEqual(yield* payloadsOf("a"), [{ by: 7 }])
-        assert.deepInclude((yield* entriesOf("a"))[0]?.standing, { _tag: "Applied", position: 2, actionsExecuted: [] })
+        assert.deepInclude((yield* entriesOf("a"))[0]?.status, { _tag: "Applied", position: 2, actionsExecuted: [] })
       }).pipe(Effect.provide(fragile()))
     )
   })
@@ -444,7 +444,7 @@ describe("EventProcessor", () => {
           entries.map((entry) => entry.eventId)
         )
         assert.deepStrictEqual(
-          entries.map(({ standing }) => (standing._tag === "Applied" ? standing.position : standing._tag)),
+          entries.map(({ status }) => (status._tag === "Applied" ? status.position : status._tag)),
           Arr.range(2, 1001)
         )
         assert.deepStrictEqual(yield* sumOf("a"), { sum: 500_500 })

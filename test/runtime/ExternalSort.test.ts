@@ -4,7 +4,7 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Order, Scope, Stream } from "effect"
 import fc from "fast-check"
-import * as ExternalSort from "@refold/runtime/ExternalSort"
+import * as ExternalSort from "@refold/runtime/src/import/ExternalSort"
 
 interface Row {
   readonly key: number

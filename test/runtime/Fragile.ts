@@ -1,6 +1,6 @@
 /** A definition whose guard and `evolve` throw on demand, as users' code does, and the same one mended. */
 import { Schema } from "effect"
-import { Workflow } from "@refold/core"
+import { Workflow, type Submission } from "@refold/core"
 
 const make = (isMended: boolean) => {
   const fragile = <A>(value: A, what: string): A => {
@@ -25,6 +25,6 @@ const make = (isMended: boolean) => {
 export const Fragile = make(false)
 export const FragileMended = make(true)
 
-export const added = (by: number): Workflow.Submission => ({ event_name: "Added", payload: { by } })
-export const burst: Workflow.Submission = { event_name: "Burst", payload: {} }
-export const guarded: Workflow.Submission = { event_name: "Guarded", payload: {} }
+export const added = (by: number): Submission => ({ event_name: "Added", payload: { by } })
+export const burst: Submission = { event_name: "Burst", payload: {} }
+export const guarded: Submission = { event_name: "Guarded", payload: {} }

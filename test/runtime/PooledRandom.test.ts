@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as PooledRandom from "@refold/runtime/PooledRandom"
+import * as PooledRandom from "@refold/runtime/src/execution/PooledRandom"
 import { Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
 

@@ -1,6 +1,6 @@
 /** `processQueuedEvent`: what it answers, once and for all. */
 import { assert, describe, it } from "@effect/vitest"
-import { FailurePolicy, type Workflow, WorkflowEventProcessingModel } from "@refold/core"
+import { FailurePolicy, WorkflowEventProcessingModel, type Submission } from "@refold/core"
 import { type Enqueued, type ProcessOptions, TypeScriptWorkflowRuntime, Workflows } from "@refold/runtime"
 import { Effect, Layer } from "effect"
 import { Fragile, FragileMended, added, burst, guarded } from "./Fragile.ts"
@@ -18,7 +18,7 @@ import {
   standingsOf
 } from "./Services.ts"
 
-const enqueue = (submission: Workflow.Submission, options: { readonly idempotencyKey?: string } = {}) =>
+const enqueue = (submission: Submission, options: { readonly idempotencyKey?: string } = {}) =>
   TypeScriptWorkflowRuntime.use((runtime) => runtime.enqueueEvent({ ...place(), submission, ...options }))
 
 const processing = (enqueued: Enqueued, options: Partial<ProcessOptions> = {}) =>
@@ -133,7 +133,7 @@ describe("processQueuedEvent", () => {
       const queued = yield* enqueue(add(1))
       const error = yield* Effect.flip(processing(queued, options))
       assert.strictEqual(error._tag, tag)
-      assert.deepStrictEqual(yield* standingsOf(), ["Waiting"])
+      assert.deepStrictEqual(yield* standingsOf(), ["Pending"])
     }).pipe(Effect.provide(memory()))
   )
 
@@ -173,7 +173,7 @@ describe("processQueuedEvent", () => {
       const busy = yield* Effect.flip(processing(second))
       assert.strictEqual(busy._tag, "ExecutionBusy")
       assert.include(busy.message, second.processingId)
-      assert.deepStrictEqual(yield* standingsOf(), ["Dead", "Waiting"])
+      assert.deepStrictEqual(yield* standingsOf(), ["Dead", "Pending"])
       assert.strictEqual((yield* Effect.flip(processing(second)))._tag, "ExecutionBusy")
       assert.strictEqual((yield* entriesOf())[1]?.attemptCount, 0)
 

@@ -1,7 +1,7 @@
 /** The services under test on a store in memory, and what looks at or breaks the ports beneath them. */
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
-  EventStream,
+  WakeUpChannel,
   type FailurePolicy,
   PartitionLeases,
   type Snapshot,
@@ -42,7 +42,7 @@ export const servicesWith = ({
   }).pipe(Layer.provideMerge(WorkflowEventSourcing.layerWith(snapshots)), Layer.provideMerge(registry))
 
 /** Every port, in memory. */
-export const memoryPorts = Layer.mergeAll(MemoryStore.layer, MemoryEventStream.layer)
+export const memoryPorts = Layer.mergeAll(MemoryStore.layer, MemoryWakeUpChannel.layer)
 
 /** Both services on a store of their own, and its ports. */
 export const memory = (options: Options = {}) => servicesWith(options).pipe(Layer.provideMerge(memoryPorts))
@@ -79,7 +79,7 @@ export interface Changes {
   readonly executions?: Change<WorkflowExecutionModel["Service"]>
   readonly snapshots?: Change<WorkflowSnapshotModel["Service"]>
   readonly queue?: Change<WorkflowEventProcessingModel["Service"]>
-  readonly stream?: Change<EventStream["Service"]>
+  readonly stream?: Change<WakeUpChannel["Service"]>
   readonly leases?: Change<PartitionLeases["Service"]>
 }
 
@@ -91,14 +91,14 @@ export const changed = (change: Changes) =>
       const executions = yield* WorkflowExecutionModel
       const snapshots = yield* WorkflowSnapshotModel
       const queue = yield* WorkflowEventProcessingModel
-      const stream = yield* EventStream
+      const stream = yield* WakeUpChannel
       const leases = yield* PartitionLeases
       return Context.empty().pipe(
         Context.add(WorkflowEventModel, { ...events, ...change.events?.(events) }),
         Context.add(WorkflowExecutionModel, { ...executions, ...change.executions?.(executions) }),
         Context.add(WorkflowSnapshotModel, { ...snapshots, ...change.snapshots?.(snapshots) }),
         Context.add(WorkflowEventProcessingModel, { ...queue, ...change.queue?.(queue) }),
-        Context.add(EventStream, { ...stream, ...change.stream?.(stream) }),
+        Context.add(WakeUpChannel, { ...stream, ...change.stream?.(stream) }),
         Context.add(PartitionLeases, { ...leases, ...change.leases?.(leases) })
       )
     })
@@ -125,13 +125,13 @@ export const withoutEvents =
 
 export const entriesOf = (executionId = "order-1", ofTenant = tenant) =>
   Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
-    Stream.runCollect(queue.list({ tenant: ofTenant, executionId, standings: everyStanding }))
+    Stream.runCollect(queue.list({ tenant: ofTenant, executionId, statuses: everyStanding }))
   )
 
-const everyStanding = ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
+const everyStanding = ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
 
 export const standingsOf = (executionId = "order-1", ofTenant = tenant) =>
-  Effect.map(entriesOf(executionId, ofTenant), (entries) => entries.map(({ standing }) => standing._tag))
+  Effect.map(entriesOf(executionId, ofTenant), (entries) => entries.map(({ status }) => status._tag))
 
 /** Executions with something due, wherever they are. */
 export const findDue = Effect.gen(function* () {

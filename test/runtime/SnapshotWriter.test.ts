@@ -1,7 +1,7 @@
 /** Snapshots behind the answer: how many may be under way, and what becomes of those that are due meanwhile. */
 import { assert, describe, it } from "@effect/vitest"
 import { type ExecutionState, type Snapshot, Workflow } from "@refold/core"
-import { SnapshotUnencodable, SnapshotWriter } from "@refold/runtime/SnapshotWriter"
+import { SnapshotUnencodable, SnapshotWriter } from "@refold/runtime/src/replay/SnapshotWriter"
 import { Deferred, Effect, Layer, Schema } from "effect"
 import { changed, memoryPorts } from "./Services.ts"
 

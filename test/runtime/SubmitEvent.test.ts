@@ -1,6 +1,6 @@
 /** `submitEvent`: an accepted event is appended and its state returned; a refused one leaves no trace. */
 import { assert, describe, it } from "@effect/vitest"
-import { Commit, type Workflow } from "@refold/core"
+import { Commit, type Submission } from "@refold/core"
 import { TypeScriptWorkflowRuntime, type SubmitOptions, maxSubmitAttempts } from "@refold/runtime"
 import { Array as Arr, Effect, Fiber, Layer, Metric, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -17,7 +17,7 @@ import {
   servicesWith
 } from "./Services.ts"
 
-const submit = (submission: Workflow.Submission, options: Partial<SubmitOptions> = {}) =>
+const submit = (submission: Submission, options: Partial<SubmitOptions> = {}) =>
   TypeScriptWorkflowRuntime.use((runtime) => runtime.submitEvent({ ...place(), submission, ...options }))
 
 const open = (executionId = "open-1") =>
@@ -58,7 +58,7 @@ describe("submitEvent", () => {
     }).pipe(Effect.provide(memory()))
   )
 
-  it.effect.each<[string, Workflow.Submission, string]>([
+  it.effect.each<[string, Submission, string]>([
     ["an event of another state", { event_name: "Approved", payload: { by: "bob" } }, "TransitionRejected"],
     ["an event whose guard fails", { event_name: "Placed", payload: {} }, "TransitionRejected"],
     ["an event nobody knows", { event_name: "Exploded" }, "TransitionRejected"],
@@ -126,8 +126,8 @@ describe("submitEvent", () => {
     const cycle: { [key: string]: unknown } = {}
     cycle["self"] = cycle
     /** What a caller without types may pass, as if it had been checked. */
-    const isTyped = (_submission: unknown): _submission is Workflow.Submission => true
-    const fromJavaScript = (payload: unknown): Workflow.Submission => {
+    const isTyped = (_submission: unknown): _submission is Submission => true
+    const fromJavaScript = (payload: unknown): Submission => {
       const submission: unknown = { event_name: "Noted", payload }
       return isTyped(submission) ? submission : { event_name: "Noted" }
     }
@@ -217,7 +217,7 @@ describe("submitEvent", () => {
       }).pipe(Effect.provide(memory()))
     )
 
-    it.effect.each<[string, Workflow.Submission]>([
+    it.effect.each<[string, Submission]>([
       ["payload", add(6)],
       ["event", { event_name: "Cancelled", payload: { cents: 5, sku: "pen" } }],
       ["user", { ...add(5), user_id: "ann" }],

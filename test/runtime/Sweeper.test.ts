@@ -1,7 +1,7 @@
 /** The sweep: what it looks for, and what it reports, on a queue whose answers are given. */
 import { assert, describe, it } from "@effect/vitest"
 import { type PartitionLag, type WorkflowEventProcessingModel, Instant } from "@refold/core"
-import { Sweeper } from "@refold/runtime/Sweeper"
+import { Sweeper } from "@refold/runtime/src/queue/Sweeper"
 import { Clock, Effect, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { capturedLogs, changed, memoryPorts, place } from "./Services.ts"
@@ -17,7 +17,7 @@ const sweeperOf = (queue: { sought: Array<Sought>; lags: ReadonlyArray<Partition
           findReady: (sought) =>
             Effect.sync(() => {
               queue.sought.push(sought)
-              return [place(sought.of === "left" ? "left" : "due")]
+              return [place(sought.of === "unclaimed" ? "unclaimed" : "due")]
             }),
           lag: Effect.sync(() => queue.lags)
         })
@@ -28,9 +28,9 @@ const sweeperOf = (queue: { sought: Array<Sought>; lags: ReadonlyArray<Partition
 
 const lagOf = (partition: number, fields: Partial<PartitionLag> = {}): PartitionLag => ({
   partition,
-  waitingCount: 1,
+  pendingCount: 1,
   deadCount: 0,
-  leftCount: 0,
+  unclaimedCount: 0,
   ...fields
 })
 
@@ -39,19 +39,19 @@ describe("Sweeper.find", () => {
     const queue = { sought: new Array<Sought>(), lags: [] }
     return Effect.gen(function* () {
       const sweeper = yield* Sweeper
-      assert.deepStrictEqual(yield* sweeper.find([3, 5]), [place("due"), place("left")])
-      yield* sweeper.passOver({ name: "a", version: 1 })
-      yield* sweeper.passOver({ name: "a", version: 2 })
-      yield* sweeper.passOver({ name: "a", version: 1 })
+      assert.deepStrictEqual(yield* sweeper.find([3, 5]), [place("due"), place("unclaimed")])
+      yield* sweeper.skipWorkflow({ name: "a", version: 1 })
+      yield* sweeper.skipWorkflow({ name: "a", version: 2 })
+      yield* sweeper.skipWorkflow({ name: "a", version: 1 })
       yield* sweeper.find([3])
       assert.deepStrictEqual(
         queue.sought.map(({ except, of }) => [of, except]),
         [
           [[3, 5], []],
-          ["left", []],
+          ["unclaimed", []],
           [[3], []],
           [
-            "left",
+            "unclaimed",
             [
               { name: "a", version: 1 },
               { name: "a", version: 2 }
@@ -66,7 +66,7 @@ describe("Sweeper.find", () => {
     const queue = { sought: new Array<Sought>(), lags: [] }
     return Effect.gen(function* () {
       const sweeper = yield* Sweeper
-      for (let version = 1; version <= 1500; version++) yield* sweeper.passOver({ name: "a", version })
+      for (let version = 1; version <= 1500; version++) yield* sweeper.skipWorkflow({ name: "a", version })
       yield* sweeper.find([])
       assert.strictEqual(queue.sought.at(-1)?.except.length, 1000)
     }).pipe(Effect.provide(sweeperOf(queue)))
@@ -78,12 +78,12 @@ describe("Sweeper.report", () => {
     Effect.gen(function* () {
       const sweeper = yield* Sweeper
       yield* sweeper.report([1, 2])
-      assert.strictEqual((yield* Metric.value(Metric.gauge("refold_events_waiting"))).value, 7)
+      assert.strictEqual((yield* Metric.value(Metric.gauge("refold_events_pending"))).value, 7)
     }).pipe(
       Effect.provide(
         sweeperOf({
           sought: [],
-          lags: [lagOf(1, { waitingCount: 3 }), lagOf(2, { waitingCount: 4 }), lagOf(3, { waitingCount: 9 })]
+          lags: [lagOf(1, { pendingCount: 3 }), lagOf(2, { pendingCount: 4 }), lagOf(3, { pendingCount: 9 })]
         })
       )
     )
@@ -92,7 +92,7 @@ describe("Sweeper.report", () => {
   const late = "1970-01-01T00:00:00.000Z"
   it.effect.each<[string, Partial<PartitionLag>]>([
     ["dead letters", { deadCount: 1 }],
-    ["events left to others", { leftCount: 1 }],
+    ["events left to others", { unclaimedCount: 1 }],
     ["an event that waits for more than a minute", { oldestQueuedAt: late }]
   ])("warns of %s once, and again when there is something else to say", ([, stuck]) => {
     const queue = { sought: [], lags: [lagOf(1, stuck), lagOf(2)] }

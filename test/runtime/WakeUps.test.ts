@@ -1,17 +1,17 @@
 /** Wake-ups behind the answer: what is published, what is dropped, and what closing still sends. */
 import { assert, describe, it } from "@effect/vitest"
-import { EventStreamError, Partition, type WakeUp, WorkflowEventModel } from "@refold/core"
-import { WakeUps } from "@refold/runtime/WakeUps"
+import { WakeUpChannelError, Partition, type WakeUp, WorkflowEventModel } from "@refold/core"
+import { WakeUps } from "@refold/runtime/src/queue/WakeUps"
 import { Effect, Exit, Layer, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { capturedLogs, changed, memoryPorts, place } from "./Services.ts"
 
-const down = new EventStreamError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+const down = new WakeUpChannelError({ operation: "A test", reason: "Unavailable", isRetryable: true })
 
 /** Wake-ups on a stream that does with them what `stream.publish` says at the time, and the batches it was given. */
 const wakeUpsOn = (stream: {
   readonly published: Array<ReadonlyArray<WakeUp>>
-  publish: Effect.Effect<void, EventStreamError>
+  publish: Effect.Effect<void, WakeUpChannelError>
 }) =>
   WakeUps.layer.pipe(
     Layer.provide(

@@ -1,12 +1,12 @@
 /** Workers on the test clock: whatever happens to them, to the stream and to the store, what is queued is processed. */
 import { assert, describe, it } from "@effect/vitest"
 import {
-  EventStreamError,
+  WakeUpChannelError,
   FailurePolicy,
   PartitionLeases,
   StoreError,
-  type Workflow,
-  WorkflowEventProcessingModel
+  WorkflowEventProcessingModel,
+  type Submission
 } from "@refold/core"
 import { TypeScriptWorkflowRuntime, Workflows } from "@refold/runtime"
 import { Array as Arr, Clock, Deferred, Duration, Effect, Ref } from "effect"
@@ -27,7 +27,7 @@ import {
 } from "./Services.ts"
 import { startWorker } from "./Workers.ts"
 
-const enqueue = (submission: Workflow.Submission = add(1), executionId = "order-1", ofTenant = tenant) =>
+const enqueue = (submission: Submission = add(1), executionId = "order-1", ofTenant = tenant) =>
   TypeScriptWorkflowRuntime.use((runtime) =>
     runtime.enqueueEvent({ ...place(executionId), tenant: ofTenant, submission })
   )
@@ -50,7 +50,7 @@ const backlog = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, eventCo
 const secondsUntilSettled = Effect.fnUntraced(function* (limit: number, ofTenant = tenant) {
   const queue = yield* WorkflowEventProcessingModel
   for (let tenths = 0; tenths <= limit * 10; tenths++) {
-    const waiting = yield* Effect.map(queue.lag, (lags) => lags.some((lag) => lag.waitingCount > 0))
+    const waiting = yield* Effect.map(queue.lag, (lags) => lags.some((lag) => lag.pendingCount > 0))
     if (!waiting) return tenths / 10
     yield* TestClock.adjust("100 millis")
   }
@@ -83,7 +83,7 @@ const holding = Effect.fnUntraced(function* (isHeld: (executionId: string) => bo
   return { ports, isCommitting: Deferred.await(isCommitting), letGo: Deferred.succeed(mayCommit, undefined) }
 })
 
-const down = new EventStreamError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+const down = new WakeUpChannelError({ operation: "A test", reason: "Unavailable", isRetryable: true })
 const noStream: Changes = { stream: () => ({ publish: () => Effect.fail(down), reader: Effect.fail(down) }) }
 const noWakeUps: Changes = { stream: () => ({ publish: () => Effect.void }) }
 const unavailable = new StoreError({ operation: "A test", reason: "Unavailable", isRetryable: true })
@@ -189,7 +189,7 @@ describe("Worker", () => {
         assert.isUndefined(closing.pollUnsafe())
         yield* letGo
         yield* elapse(closing, "1 second")
-        const committed = (yield* standingsOf()).filter((standing) => standing === "Applied").length
+        const committed = (yield* standingsOf()).filter((status) => status === "Applied").length
         assert.isTrue(committed > 0 && committed < 600, `${committed} events`)
         assert.deepStrictEqual(yield* PartitionLeases.use((leases) => leases.list), [])
 
@@ -212,7 +212,7 @@ describe("Worker", () => {
         assert.isUndefined(closing.pollUnsafe())
         yield* elapse(closing, "3 seconds")
         assert.deepStrictEqual(yield* PartitionLeases.use((leases) => leases.list), [])
-        assert.deepStrictEqual(yield* standingsOf(), ["Waiting"])
+        assert.deepStrictEqual(yield* standingsOf(), ["Pending"])
       }).pipe(Effect.scoped, Effect.provide(memory()))
     )
 
@@ -276,7 +276,7 @@ describe("Worker", () => {
         assert.isAtLeast(gap, 8 * 2 ** index * 0.75)
         assert.isAtMost(gap, 8 * 2 ** index * 1.25 + 0.1)
       }
-      assert.deepStrictEqual(yield* standingsOf(), ["Dead", "Waiting"])
+      assert.deepStrictEqual(yield* standingsOf(), ["Dead", "Pending"])
     }).pipe(Effect.scoped, Effect.provide(memory({ definitions: [Fragile] })))
   )
 
@@ -300,7 +300,7 @@ describe("Worker", () => {
       return Effect.gen(function* () {
         yield* orderOf(0)
         const isDown = yield* Ref.make(true)
-        const ifUp = <A, R>(effect: Effect.Effect<A, EventStreamError, R>): Effect.Effect<A, EventStreamError, R> =>
+        const ifUp = <A, R>(effect: Effect.Effect<A, WakeUpChannelError, R>): Effect.Effect<A, WakeUpChannelError, R> =>
           Effect.flatMap(Ref.get(isDown), (down_) => (down_ ? Effect.fail(down) : effect))
         yield* startWorker({
           workerId: "w",
@@ -400,7 +400,7 @@ describe("Worker", () => {
           ordersOf(5).filter((id) => id !== "order-3"),
           2
         )
-        assert.deepStrictEqual(yield* standingsOf("order-3"), ["Waiting", "Waiting"])
+        assert.deepStrictEqual(yield* standingsOf("order-3"), ["Pending", "Pending"])
         const shown = logs.lines.filter((line) => line.includes("a row that nobody can read")).length
         assert.isTrue(shown >= 1 && shown <= 20, `${shown} lines`)
       }).pipe(Effect.scoped, Effect.provide(memory()), Effect.provide(logs.layer))
@@ -438,7 +438,7 @@ describe("Worker", () => {
       for (let second = 0; second < 30; second++) yield* TestClock.adjust("1 second")
       const lags = yield* queue.lag
       assert.strictEqual(
-        lags.reduce((total, lag) => total + lag.leftCount, 0),
+        lags.reduce((total, lag) => total + lag.unclaimedCount, 0),
         4
       )
       // It does not look at them again and again.
@@ -468,14 +468,14 @@ describe("Worker", () => {
       assert.isAbove(worker.calls("claim"), 0)
       yield* enqueue(add(1), "single", "small")
       const before = worker.calls("claim")
-      const settled = Effect.map(standingsOf("single", "small"), ([standing]) => standing === "Applied")
+      const settled = Effect.map(standingsOf("single", "small"), ([status]) => status === "Applied")
       for (let tenths = 0; tenths < 60 && !(yield* settled); tenths++) yield* TestClock.adjust("100 millis")
       assert.isTrue(yield* settled)
       // Two are under way at once: those that were when it came, and the next.
       assert.isAtMost(worker.calls("claim") - before, 4)
       const lags = yield* WorkflowEventProcessingModel.use((queue) => queue.lag)
       assert.isAbove(
-        lags.reduce((total, lag) => total + lag.waitingCount, 0),
+        lags.reduce((total, lag) => total + lag.pendingCount, 0),
         1000
       )
     }).pipe(Effect.scoped, Effect.provide(memory()))
@@ -590,7 +590,7 @@ describe("Worker", () => {
           }
         })
         assert.isAtMost(yield* callsPerSecond(worker), 6)
-        assert.deepStrictEqual(yield* standingsOf("dead"), ["Dead", "Waiting"])
+        assert.deepStrictEqual(yield* standingsOf("dead"), ["Dead", "Pending"])
         assert.deepInclude((yield* entriesOf("slow"))[0], { attemptCount: 1 })
       }).pipe(Effect.scoped, Effect.provide(memory({ definitions: [Fragile] })))
     )

@@ -1,5 +1,5 @@
 /** Workers as processes of their own on the ports at hand, which can be killed, and whose calls are counted. */
-import type { EventStreamReader } from "@refold/core"
+import type { WakeUpReader } from "@refold/core"
 import { Worker, type WorkerOptions } from "@refold/runtime"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { type Changes, type Options, changed, elapse, servicesWith } from "./Services.ts"
@@ -46,7 +46,7 @@ export const startWorker = Effect.fnUntraced(function* (
       publish: (wakeUps) => watched("publish", publish(wakeUps)),
       reader: watched(
         "reader",
-        Effect.map(reader, (opened): EventStreamReader => ({
+        Effect.map(reader, (opened): WakeUpReader => ({
           read: (wanted) => watched("read", opened.read(wanted)),
           acknowledge: (deliveries) => watched("acknowledge", opened.acknowledge(deliveries))
         }))

@@ -1,6 +1,6 @@
 /** The definition of the simulations: one event of it can be made to do harm. And the naive model of it. */
 import { Schema } from "effect"
-import { Workflow } from "@refold/core"
+import { Workflow, type Submission } from "@refold/core"
 
 /** `onBurst` is called by `evolve`, each time that it folds a Burst. */
 export const make = (name: string, onBurst: () => void) => {
@@ -50,15 +50,15 @@ const isAdded = Schema.is(Schema.Struct({ by: Schema.Int }))
 export const emptyModel: Model = { sum: 0, isClosed: false }
 
 /** What one event that was accepted makes of it. */
-export const after = ({ isClosed, sum }: Model, { event_name: name, payload }: Workflow.Submission): Model => ({
+export const after = ({ isClosed, sum }: Model, { event_name: name, payload }: Submission): Model => ({
   sum: sum + (name === "Burst" ? 100 : name === "Added" && isAdded(payload) ? payload.by : 0),
   isClosed: isClosed || name === "Ended"
 })
 
 /** What the mended definition makes of events, all of them accepted. */
-export const modelOf = (events: ReadonlyArray<Workflow.Submission>): Model => events.reduce(after, emptyModel)
+export const modelOf = (events: ReadonlyArray<Submission>): Model => events.reduce(after, emptyModel)
 
-export const isAccepted = ({ isClosed, sum }: Model, { event_name: name, payload }: Workflow.Submission): boolean => {
+export const isAccepted = ({ isClosed, sum }: Model, { event_name: name, payload }: Submission): boolean => {
   if (isClosed) return false
   if (name === "Added") return isAdded(payload) && sum + payload.by >= 0
   if (name === "Guarded") return sum % 2 === 0

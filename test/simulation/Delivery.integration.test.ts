@@ -1,8 +1,8 @@
 /** Law 6 on real servers: the same commands, on PostgreSQL with the stream in this process, and over Redis. */
 import { describe, inject, it } from "@effect/vitest"
-import { MemoryEventStream } from "@refold/adapters/memory"
-import { RedisEventStream } from "@refold/adapters/redis"
-import type { EventStream } from "@refold/core"
+import { MemoryWakeUpChannel } from "@refold/adapters/memory"
+import { RedisWakeUpChannel } from "@refold/adapters/redis"
+import type { WakeUpChannel } from "@refold/core"
 import { Duration, Effect, Layer, Logger, Redacted } from "effect"
 import fc from "fast-check"
 import { ownSchema, uniqueName } from "../integration/ownSchema.ts"
@@ -31,9 +31,12 @@ const holds = Effect.gen(function* () {
   )
 })
 
-const streams: ReadonlyArray<[string, () => Layer.Layer<EventStream, unknown>]> = [
-  ["the stream in this process", () => MemoryEventStream.layer],
-  ["Redis", () => RedisEventStream.layer({ url: Redacted.make(inject("redisUrl")), namespace: uniqueName("delivery") })]
+const streams: ReadonlyArray<[string, () => Layer.Layer<WakeUpChannel, unknown>]> = [
+  ["the stream in this process", () => MemoryWakeUpChannel.layer],
+  [
+    "Redis",
+    () => RedisWakeUpChannel.layer({ url: Redacted.make(inject("redisUrl")), namespace: uniqueName("delivery") })
+  ]
 ]
 
 describe.each(streams)("Delivery on PostgreSQL and %s", (_name, stream) => {

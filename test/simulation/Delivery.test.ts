@@ -1,6 +1,6 @@
 /** Law 6, in memory: whatever is lost, doubled, reordered or crashes, each accepted event is applied once, in order. */
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Clock, Duration, Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
@@ -16,7 +16,7 @@ const inMemory = (run: ReadonlyArray<Command>) =>
     recovery: "Workers"
   }).pipe(
     Effect.scoped,
-    Effect.provide(Layer.mergeAll(MemoryStore.layerWith({ partitionCount: 2 }), MemoryEventStream.layer)),
+    Effect.provide(Layer.mergeAll(MemoryStore.layerWith({ partitionCount: 2 }), MemoryWakeUpChannel.layer)),
     Effect.provide(TestClock.layer()),
     Effect.provide(Logger.layer([]))
   )

@@ -32,10 +32,10 @@ describe("The engine, simulated", () => {
   it(`holds its promises under each of ${seedCount} seeds`, async () => {
     for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
       const script = draw(String(seed))
-      const { eventCount, standings, trace, violation } = run(script)
+      const { eventCount, statuses, trace, violation } = run(script)
       if (violation !== undefined) assert.fail(report(script))
       count("events", eventCount)
-      for (const standing of standings) count(standing)
+      for (const status of statuses) count(status)
       for (const line of trace) {
         const [, call, fault] = /^ *\d+ {2}\w+ (\w+).*?(?: · (.*))?$/.exec(line) ?? []
         if (call !== undefined) count(call)

@@ -44,7 +44,7 @@ const planted: Record<string, Planted> = {
               queuePosition: index + 1,
               queuedAt: "2030-01-01T00:00:00.000Z",
               attemptCount: 0,
-              standing: { _tag: "Waiting" as const }
+              status: { _tag: "Pending" as const }
             }))
           )
       }

@@ -7,7 +7,7 @@
 import { assert } from "@effect/vitest"
 import {
   type Delivery,
-  EventStream,
+  WakeUpChannel,
   type FailurePolicy,
   type ExecutionRef,
   type QueuedEvent,
@@ -16,7 +16,8 @@ import {
   type WorkflowEvent,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
-  WorkflowExecutionModel
+  WorkflowExecutionModel,
+  type Submission
 } from "@refold/core"
 import { EventProcessor, Sweeper, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array, Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
@@ -36,7 +37,7 @@ const places = [
 const at = fc.nat({ max: places.length - 1 })
 const which = fc.nat({ max: 5 })
 const process = fc.constantFrom(0 as const, 1 as const)
-const submission: fc.Arbitrary<Workflow.Submission> = fc.oneof(
+const submission: fc.Arbitrary<Submission> = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: -3, max: 4 }).map((by) => ({ event_name: "Added", payload: { by } })) },
   { weight: 1, arbitrary: fc.constant({ event_name: "Burst", payload: {} }) },
   { weight: 1, arbitrary: fc.constantFrom("Guarded", "Ended").map((name) => ({ event_name: name, payload: {} })) }
@@ -46,7 +47,7 @@ const request = fc.oneof(
   { weight: 2, arbitrary: fc.record({ submission, key: fc.constant(undefined) }) },
   {
     weight: 1,
-    arbitrary: fc.constantFrom<{ readonly submission: Workflow.Submission; readonly key: string }>(
+    arbitrary: fc.constantFrom<{ readonly submission: Submission; readonly key: string }>(
       { submission: { event_name: "Added", payload: { by: -2 } }, key: "k" },
       { submission: { event_name: "Added", payload: { by: -2 } }, key: "k" },
       { submission: { event_name: "Ended", payload: {} }, key: "l" },
@@ -190,7 +191,7 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
   const events = yield* WorkflowEventModel
   const executions = yield* WorkflowExecutionModel
   const queue = yield* WorkflowEventProcessingModel
-  const stream = yield* EventStream
+  const stream = yield* WakeUpChannel
   const partitions = Array.range(0, events.partitionCount - 1)
   const refs = Array.map(places, ({ executionId, tenant }) => ({ tenant: prefix + tenant, executionId }))
   const refAt = (index: number): ExecutionRef => refs[index] ?? refs[0]
@@ -236,7 +237,7 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
 
   const submitting = Effect.fnUntraced(function* (
     ref: ExecutionRef,
-    submitted: Workflow.Submission,
+    submitted: Submission,
     usedKey: string | undefined
   ) {
     raced.add(textOf(ref))
@@ -340,15 +341,15 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
         })
         const first = yield* Effect.result(asked)
         if (first._tag === "Failure") return assert.strictEqual(first.failure._tag, "ExecutionBusy")
-        const standing = yield* Effect.map(queue.find({ ...ref, processingId }), Option.getOrUndefined)
-        if (standing?.standing._tag === "Waiting") return
+        const status = yield* Effect.map(queue.find({ ...ref, processingId }), Option.getOrUndefined)
+        if (status?.status._tag === "Pending") return
         return assert.deepStrictEqual(yield* asked, first.success)
       }
       case "clock":
         return yield* jump(each.seconds)
       case "giveBack": {
         const ref = refAt(each.at)
-        const dead = (yield* entriesOf(ref)).find(({ standing }) => standing._tag === "Dead")
+        const dead = (yield* entriesOf(ref)).find(({ status }) => status._tag === "Dead")
         if (dead === undefined) return
         const given = { ...ref, processingId: dead.processingId }
         return yield* each.how === "redrive" ? queue.redrive(given) : queue.discard(given)
@@ -356,14 +357,14 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
     }
   })
 
-  const entriesOf = (ref: ExecutionRef) => Stream.runCollect(queue.list({ ...ref, standings: every }))
+  const entriesOf = (ref: ExecutionRef) => Stream.runCollect(queue.list({ ...ref, statuses: every }))
 
   const settled = new Map<string, QueuedEvent.QueueEntry>()
 
   /** Of an event just settled: the state may not refuse what its key has led to already. */
   const checkRefusal = Effect.fnUntraced(function* (ref: ExecutionRef, entry: QueuedEvent.QueueEntry) {
-    const { idempotencyKey, standing } = entry
-    if (idempotencyKey === undefined || standing._tag !== "Rejected" || standing.error === "IdempotencyConflict") return
+    const { idempotencyKey, status } = entry
+    if (idempotencyKey === undefined || status._tag !== "Rejected" || status.error === "IdempotencyConflict") return
     const event = yield* events.findByIdempotencyKey({ ...ref, idempotencyKey })
     assert.isTrue(Option.isNone(event), "refused, though its key is in the log")
   })
@@ -422,12 +423,12 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
   }).pipe(Effect.scoped)
   const healthy = yield* makeProcess(CounterMended, firstDelay)
   const isQuiet = Effect.gen(function* () {
-    const standings = (yield* Effect.forEach(refs, entriesOf)).flat().map(({ standing }) => standing._tag)
-    return !standings.includes("Waiting") && !standings.includes("Dead")
+    const statuses = (yield* Effect.forEach(refs, entriesOf)).flat().map(({ status }) => status._tag)
+    return !statuses.includes("Pending") && !statuses.includes("Dead")
   })
   for (let round = 0; round < 200 && !(yield* isQuiet); round++) {
     for (const ref of refs) {
-      const dead = (yield* entriesOf(ref)).find(({ standing }) => standing._tag === "Dead")
+      const dead = (yield* entriesOf(ref)).find(({ status }) => status._tag === "Dead")
       if (dead !== undefined) yield* queue.redrive({ ...ref, processingId: dead.processingId })
     }
     yield* recovery === "Workers" ? drained : sweeping(healthy)
@@ -444,11 +445,11 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
     const log = logs.get(textOf(ref)) ?? []
     assert.deepStrictEqual(state.data, { sum: modelOf(log.map(toSubmission)).sum })
     if (raced.has(textOf(ref))) continue
-    const applied: Array<Workflow.Submission> = []
+    const applied: Array<Submission> = []
     for (const entry of entries) {
-      if (entry.standing._tag === "Discarded") continue
+      if (entry.status._tag === "Discarded") continue
       const wasAccepted = isAccepted(modelOf(applied), entry.submission)
-      assert.strictEqual(entry.standing._tag, wasAccepted ? "Applied" : "Rejected")
+      assert.strictEqual(entry.status._tag, wasAccepted ? "Applied" : "Rejected")
       if (wasAccepted) applied.push(entry.submission)
     }
     assert.deepStrictEqual(
@@ -465,18 +466,18 @@ const day = 86_400
 
 const moment = Duration.millis(1)
 
-const rival: Workflow.Submission = { event_name: "Added", payload: { by: 1 } }
+const rival: Submission = { event_name: "Added", payload: { by: 1 } }
 
-const every = ["Waiting", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
+const every = ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Discarded"] as const
 
 const textOf = ({ executionId, tenant }: ExecutionRef) => `${tenant} ${executionId}`
 
-const toSubmission = ({ event_name, payload }: WorkflowEvent): Workflow.Submission => ({
+const toSubmission = ({ event_name, payload }: WorkflowEvent): Submission => ({
   event_name,
   ...(payload === undefined ? {} : { payload })
 })
 
-const isSettled = ({ standing }: QueuedEvent.QueueEntry) => standing._tag !== "Waiting" && standing._tag !== "Dead"
+const isSettled = ({ status }: QueuedEvent.QueueEntry) => status._tag !== "Pending" && status._tag !== "Dead"
 
 const checkLog = (log: ReadonlyArray<WorkflowEvent>) => {
   assert.deepStrictEqual(
@@ -495,21 +496,21 @@ const checkQueue = (entries: ReadonlyArray<QueuedEvent.QueueEntry>, log: Readonl
   const firstOpen = entries.findIndex((entry) => !isSettled(entry))
   if (firstOpen >= 0) assert.isFalse(entries.slice(firstOpen).some(isSettled), "settled out of order")
   let last = 0
-  for (const { eventId, standing, submission: asked } of entries) {
+  for (const { eventId, status, submission: asked } of entries) {
     const position = log.findIndex((event) => event.event_id === eventId) + 1
-    if (standing._tag !== "Applied") {
-      assert.strictEqual(position, 0, `${standing._tag}, but in the log`)
+    if (status._tag !== "Applied") {
+      assert.strictEqual(position, 0, `${status._tag}, but in the log`)
       continue
     }
-    const event = log[standing.position - 1]
+    const event = log[status.position - 1]
     assert.deepStrictEqual(event?.payload, asked.payload)
-    assert.deepInclude(event, { from_state: standing.previousState, to_state: standing.currentState })
+    assert.deepInclude(event, { from_state: status.previousState, to_state: status.currentState })
     // Settled by a submission that bore its key: anywhere in the log.
-    if (standing.actionsExecuted.length === 0) {
+    if (status.actionsExecuted.length === 0) {
       assert.strictEqual(position, 0)
       continue
     }
-    assert.strictEqual(position, standing.position)
+    assert.strictEqual(position, status.position)
     assert.isAbove(position, last, "applied out of order")
     last = position
   }

@@ -10,7 +10,7 @@ import {
   Workflow,
   type WorkflowEvent
 } from "@refold/core"
-import { checkWorkflow } from "@refold/core/laws"
+import { checkWorkflow } from "@refold/testing/laws"
 import fc from "fast-check"
 
 const Order = Workflow.make({

@@ -20,5 +20,5 @@ export const processingLag = Metric.timer("refold_processing_lag")
 /** Wake-ups that were not published; the sweep finds their work. */
 export const wakeUpsDropped = Metric.counter("refold_wake_ups_dropped", { incremental: true })
 /** Events waiting in the partitions of this worker, as of its last look. */
-export const eventsWaiting = Metric.gauge("refold_events_waiting")
+export const eventsPending = Metric.gauge("refold_events_pending")
 export const partitionsOwned = Metric.gauge("refold_partitions_owned")

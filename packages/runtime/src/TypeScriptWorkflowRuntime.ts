@@ -6,7 +6,7 @@ import {
   type ExecutionState,
   FailurePolicy,
   Instant,
-  Processing,
+  Step,
   QueuedEvent,
   Replay,
   Snapshot,
@@ -16,20 +16,22 @@ import {
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
-  executionKey
+  executionKey,
+  Identifier,
+  type Submission
 } from "@refold/core"
 import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { EventProcessor } from "./EventProcessor.ts"
-import { ExecutionCache } from "./ExecutionCache.ts"
+import { EventProcessor } from "./queue/EventProcessor.ts"
+import { LruCache } from "./execution/LruCache.ts"
 import { ExecutionNotFound } from "./ExecutionErrors.ts"
 import * as Metrics from "./Metrics.ts"
-import * as PooledRandom from "./PooledRandom.ts"
-import { RecentStates, defaultCapacity } from "./RecentStates.ts"
-import { SnapshotWriter } from "./SnapshotWriter.ts"
-import { Turns } from "./Turns.ts"
-import { type ReplayError, WorkflowEventSourcing, checkIds } from "./WorkflowEventSourcing.ts"
-import { WakeUps } from "./WakeUps.ts"
+import * as PooledRandom from "./execution/PooledRandom.ts"
+import { StateCache, defaultCapacity } from "./execution/StateCache.ts"
+import { SnapshotWriter } from "./replay/SnapshotWriter.ts"
+import { KeyedLock } from "./execution/KeyedLock.ts"
+import { type ReplayError, WorkflowEventSourcing } from "./replay/WorkflowEventSourcing.ts"
+import { WakeUps } from "./queue/WakeUps.ts"
 import { WorkflowNotFound, Workflows } from "./Workflows.ts"
 
 /** The execution id is taken; nothing was written. */
@@ -86,7 +88,7 @@ export interface SubmitOptions {
   readonly tenant: string
   readonly executionId: string
   /** Made by `Workflow.submission`, which checks it at compile time, or plain data, checked when it is decided. */
-  readonly submission: Workflow.Submission
+  readonly submission: Submission
   readonly idempotencyKey?: string | undefined
 }
 
@@ -136,7 +138,7 @@ export class ExecutionBusy extends Schema.TaggedError<ExecutionBusy>()("Executio
 }
 
 export type EnqueueError =
-  | Decision.InvalidInput
+  | Identifier.InvalidInput
   | Decision.PayloadInvalid
   | Decision.ExecutionComplete
   | Decision.WorkflowMismatch
@@ -144,7 +146,7 @@ export type EnqueueError =
   | QueuedEvent.IdempotencyConflict
   | StoreError
 
-export type ProcessError = Decision.InvalidInput | QueuedEventNotFound | ExecutionBusy | WorkflowNotFound | StoreError
+export type ProcessError = Identifier.InvalidInput | QueuedEventNotFound | ExecutionBusy | WorkflowNotFound | StoreError
 
 export type StartError =
   | ReplayError
@@ -240,7 +242,7 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
       Effect.suspend(() => make(limits))
     ).pipe(
       Layer.provideMerge(EventProcessor.layer({ failurePolicy, ...limits })),
-      Layer.provide(RecentStates.layer(maxCachedStates)),
+      Layer.provide(StateCache.layer(maxCachedStates)),
       Layer.provideMerge(WakeUps.layer),
       Layer.provide(PooledRandom.layer)
     )
@@ -267,20 +269,20 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   const processor = yield* EventProcessor
   const wakeUps = yield* WakeUps
   const random = yield* SecureRandom.SecureRandom
-  const states = yield* RecentStates
-  const turns = new Turns()
-  const refs = new ExecutionCache<ExecutionHeader["workflow"]>(maxWorkflowRefs)
+  const states = yield* StateCache
+  const lock = new KeyedLock()
+  const refs = new LruCache<ExecutionHeader["workflow"]>(maxWorkflowRefs)
 
   /** What the key led to the first time it was used; none when it is new. */
   const firstResult = (
     { executionId, idempotencyKey, tenant }: Pick<SubmitOptions, "tenant" | "executionId" | "idempotencyKey">,
-    request: Workflow.Submission
+    request: Submission
   ) =>
     idempotencyKey === undefined ? Effect.succeedNone : resultOfKey({ tenant, executionId, idempotencyKey }, request)
 
   const resultOfKey = Effect.fnUntraced(function* (
     { executionId, idempotencyKey, tenant }: Parameters<typeof events.findByIdempotencyKey>[0],
-    request: Workflow.Submission
+    request: Submission
   ) {
     const found = yield* events.findByIdempotencyKey({ tenant, executionId, idempotencyKey })
     if (Option.isNone(found)) return Option.none<ExecutionState.ExecutionState>()
@@ -306,7 +308,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     if (state !== undefined) {
       // What evolve throws, or cannot read, must show before it is in the log for ever.
       const now = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
-      yield* Effect.fromResult(Processing.foldProvisionally(workflow, state, identified, now))
+      yield* Effect.fromResult(Step.preview(workflow, state, identified, now))
     }
     const commit: Commit.Commit = {
       tenant,
@@ -335,7 +337,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     options: StartOptions<W>
   ) {
     const { data, executionId, idempotencyKey, metadata, tenant, userId } = options
-    yield* checkIds({ tenant, executionId, idempotencyKey })
+    yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
     const workflow = yield* workflows.get(options.workflow.name, options.workflow.version)
     const decision = yield* Effect.fromResult(
       Decision.start(
@@ -348,7 +350,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
         limits
       )
     )
-    const request: Workflow.Submission = { ...Array.headNonEmpty(decision.events), workflow: workflow.name }
+    const request: Submission = { ...Array.headNonEmpty(decision.events), workflow: workflow.name }
     const first = yield* firstResult(options, request)
     if (Option.isSome(first)) return first.value
     return yield* append(workflow, undefined, decision, options).pipe(
@@ -398,7 +400,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   // a tenth of it.
   const submitEvent = Effect.fnUntraced(function* (options: SubmitOptions) {
     const { executionId, idempotencyKey, tenant } = options
-    yield* checkIds({ tenant, executionId, idempotencyKey })
+    yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
     const attempted = attempt(options).pipe(
       Effect.tapErrorTag(rejections, () => Metric.update(Metrics.submissionsRejected, 1)),
       Effect.tapErrorTag("PositionConflict", () => Metric.update(Metrics.positionConflicts, 1))
@@ -413,7 +415,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       )
     )
     // A caller that holds locks must not wait for one that waits for those.
-    return yield* (yield* events.isInTransaction) ? submitted : turns.take(options, submitted)
+    return yield* (yield* events.isInTransaction) ? submitted : lock.run(options, submitted)
   }, Effect.withSpan("TypeScriptWorkflowRuntime.submitEvent"))
 
   /** Refuses what no later state could accept, whatever the execution has come to. */
@@ -421,7 +423,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     { executionId, submission }: SubmitOptions,
     { name }: ExecutionHeader["workflow"],
     workflow: Workflow.Workflow | undefined
-  ): Result.Result<unknown, Decision.WorkflowMismatch | Decision.InvalidInput | Decision.PayloadInvalid> =>
+  ): Result.Result<unknown, Decision.WorkflowMismatch | Identifier.InvalidInput | Decision.PayloadInvalid> =>
     submission.workflow !== undefined && submission.workflow !== name
       ? Result.fail(new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name }))
       : Decision.checkSubmission(workflow, submission, limits)
@@ -470,7 +472,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
 
   const enqueueEvents = Effect.fnUntraced(function* (options: Array.NonEmptyReadonlyArray<SubmitOptions>) {
     for (const { executionId, idempotencyKey, tenant } of options) {
-      yield* checkIds({ tenant, executionId, idempotencyKey })
+      yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
     }
     const workflowOf = yield* workflowsOf(options)
     const events = yield* Effect.forEach(options, (each) => toQueue(each, workflowOf.get(executionKey(each))))
@@ -487,8 +489,8 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       )
     yield* Metric.update(Metrics.eventsQueued, entries.length)
     yield* wakeUps.offer(
-      entries.flatMap(({ executionId, standing, submission: { metadata }, tenant }) =>
-        standing._tag !== "Waiting"
+      entries.flatMap(({ executionId, status, submission: { metadata }, tenant }) =>
+        status._tag !== "Pending"
           ? []
           : [
               {
@@ -506,7 +508,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     options: ProcessOptions
   ) {
     const { eventId, executionId, processingId, tenant, workerId } = options
-    yield* checkIds({ tenant, executionId, processingId, eventId, workerId })
+    yield* Effect.fromResult(Identifier.check({ tenant, executionId, processingId, eventId, workerId }))
     yield* Effect.annotateCurrentSpan({ workerId })
     // A turn settles one event at least, unless a faster writer did.
     for (let turnCount = 0; turnCount < maxTurns; turnCount++) {
@@ -514,7 +516,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       if (Option.isNone(found) || found.value.eventId !== eventId) {
         return yield* new QueuedEventNotFound({ executionId, processingId })
       }
-      const result = resultOf(found.value.standing)
+      const result = resultOf(found.value.status)
       if (result !== undefined) return result
       const [turned] = yield* processor.process({
         executions: [{ tenant, executionId }],
@@ -524,7 +526,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       if (turned === undefined) {
         // Settled by another since, perhaps.
         const again = yield* queue.find({ tenant, executionId, processingId })
-        const settled = Option.isNone(again) ? undefined : resultOf(again.value.standing)
+        const settled = Option.isNone(again) ? undefined : resultOf(again.value.status)
         return settled ?? (yield* new ExecutionBusy({ executionId, processingId }))
       }
       const { turn } = turned
@@ -587,22 +589,22 @@ const maxTurns = 1000
 const failure = (errorMessage: string): ProcessingResult => ({ success: false, errorMessage, actionsExecuted: [] })
 
 /** The result of an event that is settled or dead; undefined while it waits. */
-const resultOf = (standing: QueuedEvent.Standing): ProcessingResult | undefined => {
-  switch (standing._tag) {
-    case "Waiting":
+const resultOf = (status: QueuedEvent.Status): ProcessingResult | undefined => {
+  switch (status._tag) {
+    case "Pending":
       return undefined
     case "Applied": {
-      const { actionsExecuted, currentState, previousState } = standing
+      const { actionsExecuted, currentState, previousState } = status
       return { success: true, previousState, currentState, actionsExecuted }
     }
     case "Rejected": {
-      const { currentState, reason } = standing
+      const { currentState, reason } = status
       return { ...failure(reason), previousState: currentState, currentState }
     }
     case "Dead":
     case "Skipped":
     case "Discarded":
-      return failure(standing.cause)
+      return failure(status.cause)
   }
 }
 

@@ -107,7 +107,7 @@ class Check {
     if (this.#isBroken) return
     const restored = Snapshot.restore(this.#workflow, snapshot)
     if (Result.isFailure(restored)) {
-      if (restored.failure === "OtherFold") this.#report.ignoredSnapshotCount += 1
+      if (restored.failure === "FingerprintMismatch") this.#report.ignoredSnapshotCount += 1
       else this.find(`its snapshot at position ${snapshot.position} is damaged`)
       return
     }

@@ -1,7 +1,7 @@
 export { ExecutionNotFound, ExecutionNotStarted, PositionNotReached } from "./ExecutionErrors.ts"
-export { EventProcessor } from "./EventProcessor.ts"
-export type { ExecutionTurn, Turn } from "./EventProcessor.ts"
-export { SnapshotUnencodable, SnapshotWriter } from "./SnapshotWriter.ts"
+export { EventProcessor } from "./queue/EventProcessor.ts"
+export type { ExecutionTurn, Turn } from "./queue/EventProcessor.ts"
+export { SnapshotUnencodable, SnapshotWriter } from "./replay/SnapshotWriter.ts"
 export {
   CompletionTimeout,
   ExecutionAlreadyExists,
@@ -25,14 +25,13 @@ export type {
   SubmitOptions,
   WorkflowToStart
 } from "./TypeScriptWorkflowRuntime.ts"
-export { SnapshotDivergence, WorkflowEventSourcing } from "./WorkflowEventSourcing.ts"
-export type { ReplayDebug, ReplayError, ReplayOptions, Replayed } from "./WorkflowEventSourcing.ts"
-export { Sweeper } from "./Sweeper.ts"
-export { WakeUps } from "./WakeUps.ts"
-export { Worker } from "./Worker.ts"
-export type { WorkerOptions } from "./Worker.ts"
+export { SnapshotDivergence, WorkflowEventSourcing } from "./replay/WorkflowEventSourcing.ts"
+export type { ReplayDebug, ReplayError, ReplayOptions, Replayed } from "./replay/WorkflowEventSourcing.ts"
+export { Sweeper } from "./queue/Sweeper.ts"
+export { WakeUps } from "./queue/WakeUps.ts"
+export { Worker } from "./worker/Worker.ts"
+export type { WorkerOptions } from "./worker/Worker.ts"
 export { WorkflowNotFound, Workflows } from "./Workflows.ts"
-export * as EventLogImport from "./EventLogImport.ts"
-export * as Histories from "./Histories.ts"
+export * as EventLogImport from "./import/EventLogImport.ts"
 export * as Metrics from "./Metrics.ts"
 export * as Verification from "./Verification.ts"

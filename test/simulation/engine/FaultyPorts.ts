@@ -1,9 +1,9 @@
 /** The ports as one process has them: each call may be late, fail, lose its answer, or be the last of its process. */
 import {
   type Commit,
-  EventStream,
-  EventStreamError,
-  type EventStreamReader,
+  WakeUpChannel,
+  WakeUpChannelError,
+  type WakeUpReader,
   type ExecutionRef,
   PartitionLeases,
   StoreError,
@@ -41,7 +41,7 @@ const storeFailure = (reason: "Unavailable" | "Refused") =>
   new StoreError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })
 
 const streamFailure = (reason: "Unavailable" | "Refused") =>
-  new EventStreamError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })
+  new WakeUpChannelError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })
 
 /** How a process calls the ports. `perform` is what a call does, in one go, given the fault that it meets. */
 const callerOf = (world: World, life: Life) => {
@@ -192,7 +192,7 @@ export const portsOf = (world: World, life: Life) => {
           }
         ),
       findReady: (options) =>
-        ask("findReady", options.of === "left" ? " left" : ` of ${options.of.join()}`, queue.findReady(options)),
+        ask("findReady", options.of === "unclaimed" ? " left" : ` of ${options.of.join()}`, queue.findReady(options)),
       claim: (options) =>
         Effect.andThen(
           Effect.sync(() => invariants.begins(watched, options.executions)),
@@ -226,7 +226,7 @@ export const portsOf = (world: World, life: Life) => {
         }),
       release: (workerId) => ask("release", "", leases.release(workerId))
     }),
-    Context.add(EventStream, {
+    Context.add(WakeUpChannel, {
       publish: (wakeUps) =>
         atStream("publish", ` ${wakeUps.map(nameOf).join(", ")}`, (fault) => {
           if (fault?.what === "drops") return Effect.void
@@ -240,7 +240,7 @@ export const portsOf = (world: World, life: Life) => {
           atStream("openReader", "", () => Effect.void),
           stream.reader
         ),
-        (reader): EventStreamReader => ({
+        (reader): WakeUpReader => ({
           read: (options) =>
             atStream(
               "readWakeUps",

@@ -1,6 +1,6 @@
 /** What must hold after every write, and of every answer: watches the ports beneath the processes and what callers are told. */
 import type {
-  EventStream,
+  WakeUpChannel,
   PartitionLeases,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
@@ -29,7 +29,7 @@ export interface Ports {
   readonly executions: WorkflowExecutionModel["Service"]
   readonly snapshots: WorkflowSnapshotModel["Service"]
   readonly queue: WorkflowEventProcessingModel["Service"]
-  readonly stream: EventStream["Service"]
+  readonly stream: WakeUpChannel["Service"]
   readonly leases: PartitionLeases["Service"]
 }
 
@@ -191,7 +191,7 @@ export class Invariants {
       Effect.gen(function* () {
         const header = yield* executions.find(ref)
         const log = yield* Stream.runCollect(events.read(ref))
-        const list = yield* Stream.runCollect(queue.list({ ...ref, standings: every }))
+        const list = yield* Stream.runCollect(queue.list({ ...ref, statuses: every }))
         return { header, log, list }
       })
     )
@@ -253,55 +253,51 @@ export class Invariants {
     let isOpen = false
     const found = new Set<string>()
     for (const entry of entries) {
-      const { attemptCount, processingId, queuePosition, standing } = entry
+      const { attemptCount, processingId, queuePosition, status } = entry
       const name = `queued event ${queuePosition} of ${where}`
       found.add(processingId)
       if (queuePosition <= lastPlace) this.violate("The queue is settled in order", `${name} comes after ${lastPlace}`)
       lastPlace = queuePosition
       const before = settled.get(processingId)
-      if (standing._tag === "Waiting" || standing._tag === "Dead") {
+      if (status._tag === "Pending" || status._tag === "Dead") {
         isOpen = true
-        if (before !== undefined && before.standing._tag !== "Skipped") {
-          this.violate("What is settled stays so", `${name} was ${before.standing._tag}, and is ${standing._tag}`)
+        if (before !== undefined && before.status._tag !== "Skipped") {
+          this.violate("What is settled stays so", `${name} was ${before.status._tag}, and is ${status._tag}`)
         }
         settled.delete(processingId)
       } else {
         if (isOpen) this.violate("The queue is settled in order", `${name} is settled before those in front of it`)
-        const isGivenUp = before?.standing._tag === "Skipped" && standing._tag === "Discarded"
+        const isGivenUp = before?.status._tag === "Skipped" && status._tag === "Discarded"
         if (before !== undefined && !isGivenUp && !Equal.equals(before, entry)) {
           this.violate("What is settled stays so", `${name} changed: ${JSON.stringify({ before, entry })}`)
         }
-        if (before === undefined && standing._tag === "Rejected") this.#checkRefusal(seen, entry, lastPosition)
+        if (before === undefined && status._tag === "Rejected") this.#checkRefusal(seen, entry, lastPosition)
         settled.set(processingId, entry)
       }
-      if ((standing._tag === "Dead" || standing._tag === "Skipped") && attemptCount < this.#maxAttempts) {
+      if ((status._tag === "Dead" || status._tag === "Skipped") && attemptCount < this.#maxAttempts) {
         this.violate("Attempts are counted, and only those", `${name} was given up after ${attemptCount} attempts`)
       }
       if (refused.has(entry.submission.user_id ?? "")) {
         this.violate("What was refused leaves no trace", `${name} is in the queue`)
       }
       const place = log.findIndex((event) => event.event_id === entry.eventId)
-      if (standing._tag !== "Applied") {
-        if (place >= 0) this.violate("Each is applied once", `${name} is ${standing._tag}, but in the log`)
+      if (status._tag !== "Applied") {
+        if (place >= 0) this.violate("Each is applied once", `${name} is ${status._tag}, but in the log`)
         continue
       }
-      const event = log[standing.position - 1]
-      if (
-        event === undefined ||
-        textOf(event) !== textOf(entry.submission) ||
-        event.to_state !== standing.currentState
-      ) {
-        this.violate("An answer is true", `${name} is not the event at position ${standing.position}`)
+      const event = log[status.position - 1]
+      if (event === undefined || textOf(event) !== textOf(entry.submission) || event.to_state !== status.currentState) {
+        this.violate("An answer is true", `${name} is not the event at position ${status.position}`)
       }
       // Settled by a submission that bore its key: anywhere in the log.
-      if (standing.actionsExecuted.length === 0) continue
-      if (place + 1 !== standing.position) {
-        this.violate("An answer is true", `${name} is at position ${place + 1}, not ${standing.position}`)
+      if (status.actionsExecuted.length === 0) continue
+      if (place + 1 !== status.position) {
+        this.violate("An answer is true", `${name} is at position ${place + 1}, not ${status.position}`)
       }
-      if (standing.position <= lastPosition) {
+      if (status.position <= lastPosition) {
         this.violate("The queue is settled in order", `${name} is applied before those in front of it`)
       }
-      lastPosition = standing.position
+      lastPosition = status.position
     }
     for (const processingId of accepted) {
       if (!found.has(processingId)) this.violate("Nothing accepted is lost", `an event queued to ${where} is gone`)
@@ -311,15 +307,15 @@ export class Invariants {
 
   /** Some state that it may have been decided on refuses it. */
   #checkRefusal({ log, models, ref }: Seen, entry: QueuedEvent.QueueEntry, from: number): void {
-    const { standing, submission } = entry
-    if (standing._tag !== "Rejected") return
+    const { status, submission } = entry
+    if (status._tag !== "Rejected") return
     const name = `queued event ${entry.queuePosition} of ${nameOf(ref)}`
-    if (standing.error === "IdempotencyConflict") return
+    if (status.error === "IdempotencyConflict") return
     if (log.some((event) => isOfKey(event, entry))) {
       return this.violate("A key gives the first result", `${name} was refused, though its key is in the log`)
     }
     if (models.slice(Math.max(from, 1)).every((model) => isAccepted(model, submission))) {
-      this.violate("A refusal has a reason", `${name}, ${textOf(submission)}, was refused: ${standing.reason}`)
+      this.violate("A refusal has a reason", `${name}, ${textOf(submission)}, was refused: ${status.reason}`)
     }
   }
 
@@ -534,16 +530,16 @@ export class Invariants {
   }
 
   processed(ref: ExecutionRef, processingId: string, result: ProcessingResult): void {
-    const standing = this.seen(ref).entries.find((entry) => entry.processingId === processingId)?.standing
-    if (standing === undefined || standing._tag === "Waiting") {
+    const status = this.seen(ref).entries.find((entry) => entry.processingId === processingId)?.status
+    if (status === undefined || status._tag === "Pending") {
       // A failed attempt is told as it is; the next one may end otherwise.
       if (result.success) this.violate("An answer is true", `a queued event of ${nameOf(ref)} still waits`)
       return
     }
     const isTrue =
-      result.success === (standing._tag === "Applied") &&
-      (standing._tag !== "Applied" || result.currentState === standing.currentState)
-    if (!isTrue) this.violate("An answer is true", `${JSON.stringify(result)} is told of ${JSON.stringify(standing)}`)
+      result.success === (status._tag === "Applied") &&
+      (status._tag !== "Applied" || result.currentState === status.currentState)
+    if (!isTrue) this.violate("An answer is true", `${JSON.stringify(result)} is told of ${JSON.stringify(status)}`)
   }
 
   #checkState(ref: ExecutionRef, state: ExecutionState.ExecutionState, position: number): void {
@@ -562,8 +558,8 @@ export class Invariants {
   }
 }
 
-const every: Arrays.NonEmptyReadonlyArray<QueuedEvent.Standing["_tag"]> = [
-  "Waiting",
+const every: Arrays.NonEmptyReadonlyArray<QueuedEvent.Status["_tag"]> = [
+  "Pending",
   "Dead",
   "Applied",
   "Rejected",

@@ -16,7 +16,7 @@ export interface Outcome {
   readonly trace: ReadonlyArray<string>
   readonly eventCount: number
   /** What became of each queued event. */
-  readonly standings: ReadonlyArray<QueuedEvent.Standing["_tag"]>
+  readonly statuses: ReadonlyArray<QueuedEvent.Status["_tag"]>
   readonly taskCount: number
   readonly elapsedMillis: number
 }
@@ -55,7 +55,7 @@ export const run = (script: Script, options: RunOptions = {}): Outcome => {
     violation: invariants.violation,
     trace: world.trace,
     eventCount: invariants.executions.reduce((total, { log }) => total + log.length, 0),
-    standings: invariants.executions.flatMap(({ entries }) => entries.map(({ standing }) => standing._tag)),
+    statuses: invariants.executions.flatMap(({ entries }) => entries.map(({ status }) => status._tag)),
     taskCount,
     elapsedMillis: world.elapsedMillis()
   }
@@ -128,7 +128,7 @@ const giveBack = (
   ref: ExecutionRef
 ): boolean => {
   const { entries } = invariants.seen(ref)
-  const dead = entries.find(({ standing: { _tag } }) => _tag === "Dead" || _tag === "Skipped")
+  const dead = entries.find(({ status: { _tag } }) => _tag === "Dead" || _tag === "Skipped")
   if (dead === undefined) return false
   const { processingId } = dead
   runAtStore(portsOfProcesses.queue[how]({ ...ref, processingId }))
@@ -165,15 +165,15 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
   const isAtRest = () =>
     sumOf(({ lateCount, openCount }) => lateCount + openCount) === 0 &&
     invariants.executions.every(({ entries }) => {
-      const next = entries.find(({ standing: { _tag } }) => _tag === "Waiting" || _tag === "Dead")
-      return next === undefined || next.standing._tag === "Dead"
+      const next = entries.find(({ status: { _tag } }) => _tag === "Pending" || _tag === "Dead")
+      return next === undefined || next.status._tag === "Dead"
     })
 
   const describeWaiting = () =>
     invariants.executions
       .flatMap(({ entries, ref }) =>
-        entries.flatMap(({ attemptCount, queuePosition, standing: { _tag } }) =>
-          _tag === "Waiting" ? `queued event ${queuePosition} of ${nameOf(ref)} (attempt ${attemptCount})` : []
+        entries.flatMap(({ attemptCount, queuePosition, status: { _tag } }) =>
+          _tag === "Pending" ? `queued event ${queuePosition} of ${nameOf(ref)} (attempt ${attemptCount})` : []
         )
       )
       .join(", ")
@@ -201,7 +201,7 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
   world.isMended = true
   yield* processes.bootAll()
   for (const ref of places) {
-    while (invariants.seen(ref).entries.some(({ standing }) => standing._tag === "Dead")) {
+    while (invariants.seen(ref).entries.some(({ status }) => status._tag === "Dead")) {
       giveBack(world, processes, "redrive", ref)
     }
   }
@@ -234,7 +234,7 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
   }
 
   for (const { entries, ref } of invariants.executions) {
-    const dead = entries.find(({ standing }) => standing._tag === "Dead")
+    const dead = entries.find(({ status }) => status._tag === "Dead")
     if (dead !== undefined) {
       invariants.violate("Nothing is given up for good", `queued event ${dead.queuePosition} of ${nameOf(ref)} is dead`)
     }

@@ -1,5 +1,5 @@
 /** What happens in one run, as data: drawn from a seed, printed, shortened. */
-import type { ExecutionRef, FailurePolicy, Workflow } from "@refold/core"
+import type { ExecutionRef, FailurePolicy, Submission } from "@refold/core"
 import { Chance } from "./Chance.ts"
 import { calm, type Pace } from "./SeededScheduler.ts"
 
@@ -73,7 +73,7 @@ export type Fault =
   | { readonly what: "drops" | "doubles" | "turns round" }
 
 export interface Request {
-  readonly submission: Workflow.Submission
+  readonly submission: Submission
   readonly key: string | undefined
 }
 
@@ -220,9 +220,9 @@ const drawRequest = (chance: Chance): Request =>
         key: undefined
       }
 
-const added = (by: number): Workflow.Submission => ({ event_name: "Added", payload: { by } })
+const added = (by: number): Submission => ({ event_name: "Added", payload: { by } })
 
-const ofKey = (key: string, submission: Workflow.Submission): Request => ({
+const ofKey = (key: string, submission: Submission): Request => ({
   key,
   submission: { ...submission, user_id: `key ${key}` }
 })

@@ -1,7 +1,7 @@
 /** The ground that one run stands on: its seed, its time, its store and its stream, and who watches them. */
-import { MemoryEventStream, MemoryStore } from "@refold/adapters/memory"
+import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
-  EventStream,
+  WakeUpChannel,
   PartitionLeases,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
@@ -116,13 +116,13 @@ export const makeWorld = ({ seed, setting }: Script, { bug, schedule = 0 }: RunO
 }
 
 const makePorts = Effect.gen(function* () {
-  const built = yield* Layer.build(Layer.merge(MemoryStore.layerWith({ partitionCount }), MemoryEventStream.layer))
+  const built = yield* Layer.build(Layer.merge(MemoryStore.layerWith({ partitionCount }), MemoryWakeUpChannel.layer))
   const ports: Ports = {
     events: Context.get(built, WorkflowEventModel),
     executions: Context.get(built, WorkflowExecutionModel),
     snapshots: Context.get(built, WorkflowSnapshotModel),
     queue: Context.get(built, WorkflowEventProcessingModel),
-    stream: Context.get(built, EventStream),
+    stream: Context.get(built, WakeUpChannel),
     leases: Context.get(built, PartitionLeases)
   }
   return ports

@@ -87,8 +87,8 @@ export const layer = Layer.effect(
         if (item === undefined) continue
         written.queue[settledCount + place] = {
           ...item,
-          isLeft: false,
-          entry: { ...item.entry, standing: settlement, settledAt: now }
+          isUnclaimed: false,
+          entry: { ...item.entry, status: settlement, settledAt: now }
         }
       }
       const executions = tenants.get(tenant) ?? new Map<string, Execution>()

@@ -51,16 +51,16 @@ export const layer = Layer.effect(
         queuePosition: queue.length + 1,
         queuedAt,
         attemptCount: 0,
-        standing: { _tag: "Waiting" }
+        status: { _tag: "Pending" }
       }
-      queue.push({ entry, dueAt: undefined, isLeft: false })
+      queue.push({ entry, dueAt: undefined, isUnclaimed: false })
       return entry
     }
 
     /** The next event of an execution, where it is waiting and due. */
     const headOf = (execution: Execution, at: Instant.Instant): QueuedItem | undefined => {
       const head = execution.queue[execution.settledCount]
-      return head !== undefined && head.entry.standing._tag === "Waiting" && (head.dueAt ?? at) <= at ? head : undefined
+      return head !== undefined && head.entry.status._tag === "Pending" && (head.dueAt ?? at) <= at ? head : undefined
     }
 
     const claimOne = (
@@ -97,12 +97,12 @@ export const layer = Layer.effect(
 
     return WorkflowEventProcessingModel.of({
       enqueue: Effect.fnUntraced(function* (events) {
-        const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
+        const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.dedupeByKey(events))
         for (const event of firsts) {
           const known = entryOfKey(event)
           if (
             known !== undefined &&
-            QueuedEvent.contentsHash(known.submission) !== QueuedEvent.contentsHash(event.submission)
+            QueuedEvent.requestHash(known.submission) !== QueuedEvent.requestHash(event.submission)
           ) {
             const { executionId, idempotencyKey = "" } = event
             return yield* new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
@@ -129,10 +129,10 @@ export const layer = Layer.effect(
             const head = headOf(execution, at)
             const partition = Partition.of(tenant, executionId, partitionCount)
             const isOf =
-              of === "left"
+              of === "unclaimed"
                 ? !except.some(({ name, version }) => name === workflow.name && version === workflow.version)
                 : of.includes(partition)
-            if (head === undefined || head.isLeft !== (of === "left") || !isOf) return []
+            if (head === undefined || head.isUnclaimed !== (of === "unclaimed") || !isOf) return []
             const key = `${partition}\0${tenant}`
             const count = (counts.get(key) ?? 0) + 1
             counts.set(key, count)
@@ -150,7 +150,7 @@ export const layer = Layer.effect(
           const place = event.queuePosition - 1
           const entry = execution?.queue[place]?.entry
           if (execution === undefined || entry === undefined) return
-          if (entry.standing._tag !== "Waiting" || entry.attemptCount !== event.attemptCount) return
+          if (entry.status._tag !== "Pending" || entry.attemptCount !== event.attemptCount) return
           if (execution.settledCount !== place) return
           switch (next._tag) {
             case "Retry":
@@ -159,13 +159,13 @@ export const layer = Layer.effect(
               }))
             case "Block":
               return changeItem(execution, place, () => ({
-                isLeft: false,
-                entry: { ...entry, standing: { _tag: "Dead", cause } }
+                isUnclaimed: false,
+                entry: { ...entry, status: { _tag: "Dead", cause } }
               }))
             case "Skip":
               changeItem(execution, place, () => ({
-                isLeft: false,
-                entry: { ...entry, standing: { _tag: "Skipped", cause }, settledAt: Instant.fromEpochMillis(millis) }
+                isUnclaimed: false,
+                entry: { ...entry, status: { _tag: "Skipped", cause }, settledAt: Instant.fromEpochMillis(millis) }
               }))
               return setSettledCount(execution, place + 1)
           }
@@ -174,9 +174,9 @@ export const layer = Layer.effect(
         Effect.sync(() => {
           const execution = findExecution(ref)
           const entry = execution?.queue[queuePosition - 1]?.entry
-          if (execution === undefined || entry?.standing._tag !== "Waiting") return
+          if (execution === undefined || entry?.status._tag !== "Pending") return
           changeItem(execution, queuePosition - 1, () => ({
-            isLeft: true,
+            isUnclaimed: true,
             entry: { ...entry, attemptCount: Math.max(entry.attemptCount - 1, 0) }
           }))
         }),
@@ -184,7 +184,7 @@ export const layer = Layer.effect(
         Effect.sync(() =>
           Option.fromUndefinedOr("processingId" in options ? locate(options)?.entry : entryOfKey(options))
         ),
-      list: ({ executionId, standings, tenant }) =>
+      list: ({ executionId, statuses, tenant }) =>
         Stream.suspend(() =>
           Stream.fromIterable(
             all()
@@ -194,43 +194,43 @@ export const layer = Layer.effect(
                   (executionId === undefined || header.executionId === executionId)
               )
               .flatMap((execution) => execution.queue.flatMap((item) => item?.entry ?? []))
-              .filter((entry) => standings.includes(entry.standing._tag))
+              .filter((entry) => statuses.includes(entry.status._tag))
           )
         ),
       redrive: (key) =>
         Effect.sync(() => {
           const found = locate(key)
-          const tag = found?.entry.standing._tag
+          const tag = found?.entry.status._tag
           if (found === undefined || (tag !== "Dead" && tag !== "Skipped")) return Option.none()
           const { entry, execution, place } = found
           const { settledAt: _settledAt, ...rest } = entry
           const again: QueuedEvent.QueueEntry = {
             ...rest,
-            standing: { _tag: "Waiting" },
+            status: { _tag: "Pending" },
             attemptCount: 0,
             queuePosition: tag === "Dead" ? entry.queuePosition : execution.queue.length + 1
           }
           if (tag === "Dead") {
-            execution.queue[place] = { entry: again, dueAt: undefined, isLeft: false }
+            execution.queue[place] = { entry: again, dueAt: undefined, isUnclaimed: false }
           } else {
             execution.queue[place] = undefined
-            execution.queue.push({ entry: again, dueAt: undefined, isLeft: false })
+            execution.queue.push({ entry: again, dueAt: undefined, isUnclaimed: false })
           }
           return Option.some(again)
         }),
       discard: (key) =>
         Effect.map(now, (at) => {
           const found = locate(key)
-          const standing = found?.entry.standing
-          if (found === undefined || (standing?._tag !== "Dead" && standing?._tag !== "Skipped")) return Option.none()
+          const status = found?.entry.status
+          if (found === undefined || (status?._tag !== "Dead" && status?._tag !== "Skipped")) return Option.none()
           const { entry, execution, place } = found
           const given: QueuedEvent.QueueEntry = {
             ...entry,
-            standing: { _tag: "Discarded", cause: standing.cause },
+            status: { _tag: "Discarded", cause: status.cause },
             settledAt: at
           }
           changeItem(execution, place, () => ({ entry: given }))
-          if (standing._tag === "Dead") setSettledCount(execution, place + 1)
+          if (status._tag === "Dead") setSettledCount(execution, place + 1)
           return Option.some(given)
         }),
       lag: Effect.sync(() => {
@@ -240,17 +240,17 @@ export const layer = Layer.effect(
         )
         return Object.entries(byPartition)
           .map(([partition, items]) => {
-            const waiting = items.filter(({ entry }) => entry.standing._tag === "Waiting")
+            const waiting = items.filter(({ entry }) => entry.status._tag === "Pending")
             const oldestQueuedAt = waiting.map(({ entry }) => entry.queuedAt).toSorted()[0]
             return {
               partition: Number(partition),
-              waitingCount: waiting.length,
+              pendingCount: waiting.length,
               ...(oldestQueuedAt === undefined ? {} : { oldestQueuedAt }),
-              deadCount: items.filter(({ entry }) => ["Dead", "Skipped"].includes(entry.standing._tag)).length,
-              leftCount: items.filter((item) => item.isLeft).length
+              deadCount: items.filter(({ entry }) => ["Dead", "Skipped"].includes(entry.status._tag)).length,
+              unclaimedCount: items.filter((item) => item.isUnclaimed).length
             }
           })
-          .filter((lag) => lag.waitingCount + lag.deadCount > 0)
+          .filter((lag) => lag.pendingCount + lag.deadCount > 0)
       })
     })
   })
@@ -260,6 +260,6 @@ const endOfTime = "9999-12-31T23:59:59.999Z"
 
 const withoutStanding = ({
   settledAt: _settledAt,
-  standing: _standing,
+  status: _standing,
   ...event
 }: QueuedEvent.QueuedEvent & Partial<QueuedEvent.QueueEntry>): QueuedEvent.QueuedEvent => event

@@ -20,7 +20,7 @@ export interface QueuedItem {
   readonly entry: QueuedEvent.QueueEntry
   /** Not to be claimed before, where an attempt failed. */
   readonly dueAt: Instant.Instant | undefined
-  readonly isLeft: boolean
+  readonly isUnclaimed: boolean
 }
 
 export class MemoryTables extends Context.Service<

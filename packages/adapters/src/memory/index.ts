@@ -1,2 +1,2 @@
 export * as MemoryStore from "./MemoryStore.ts"
-export * as MemoryEventStream from "./MemoryEventStream.ts"
+export * as MemoryWakeUpChannel from "./MemoryWakeUpChannel.ts"

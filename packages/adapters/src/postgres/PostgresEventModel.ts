@@ -5,17 +5,18 @@ import {
   type Instant,
   type Json,
   Partition,
-  type QueuedEvent,
   type StoreError,
   type WorkflowEvent,
   WorkflowEventModel,
-  executionKey
+  executionKey,
+  type Settlement,
+  type Settling
 } from "@refold/core"
 import { Array, Effect, Layer, Option, Result, Stream, type Types } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "./Arrays.ts"
-import { grouped, isInTransaction } from "./Grouping.ts"
+import { grouped, isInTransaction } from "./Batcher.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
@@ -240,15 +241,15 @@ export const layer = (options: SchemaOptions) =>
             ) q
           ), settled as (
             update ${queue} q
-               set standing = s.standing, outcome = s.outcome::json, settled_at = stamp.now, is_left = false
+               set status = s.status, outcome = s.outcome::json, settled_at = stamp.now, is_unclaimed = false
               from (
-                select w.tenant, w.execution_id, w.settled_before + s.place as queue_position, s.standing, s.outcome
+                select w.tenant, w.execution_id, w.settled_before + s.place as queue_position, s.status, s.outcome
                   from unnest(
                     ${ints(rows.map((row) => row.commitPlace))},
                     ${ints(rows.map((row) => row.place))},
                     ${texts(rows.map((row) => row.settlement._tag))},
                     ${texts(rows.map((row) => JSON.stringify(row.settlement)))}
-                  ) as s (commit_place, place, standing, outcome)
+                  ) as s (commit_place, place, status, outcome)
                   join placed w on w.place = s.commit_place
                  limit ${rows.length}
               ) s, stamp, (select count(*) from next) as locked
@@ -292,14 +293,14 @@ export const layer = (options: SchemaOptions) =>
       }
 
       // The bounds say again what the join says: by them the places are looked up, without them the whole queue is read.
-      const settleOne = ({ executionId, tenant }: Commit.Commit, { after, settlements }: QueuedEvent.Settling) =>
+      const settleOne = ({ executionId, tenant }: Commit.Commit, { after, settlements }: Settling) =>
         sql`, settled as (
             update ${queue} q
-               set standing = s.standing, outcome = s.outcome::json, settled_at = numbered.now, is_left = false
+               set status = s.status, outcome = s.outcome::json, settled_at = numbered.now, is_unclaimed = false
               from unnest(
                 ${texts(settlements.map((settlement) => settlement._tag))},
                 ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
-              ) with ordinality as s (standing, outcome, place), numbered
+              ) with ordinality as s (status, outcome, place), numbered
              where q.tenant = ${tenant} and q.execution_id = ${executionId} and q.queue_position = ${after}::int + s.place
                and q.queue_position between ${after + 1}::int and ${after + settlements.length}::int
           )`
@@ -467,7 +468,7 @@ const isNew = (event: Commit.NewEvent | Commit.ImportedEvent | undefined): event
 interface SettledRow {
   readonly commitPlace: number
   readonly place: number
-  readonly settlement: QueuedEvent.Settlement
+  readonly settlement: Settlement
 }
 
 /** What the store added to a commit: the offset before its first event, its last event's instant, and the clock's. */

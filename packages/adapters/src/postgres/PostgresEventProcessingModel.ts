@@ -7,14 +7,16 @@ import {
   Partition,
   QueuedEvent,
   WorkflowEventProcessingModel,
-  type WorkflowRef
+  type WorkflowRef,
+  Submission,
+  Settlement
 } from "@refold/core"
 import { Array, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { ints, texts } from "./Arrays.ts"
-import { grouped, isInTransaction } from "./Grouping.ts"
+import { grouped, isInTransaction } from "./Batcher.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type HeaderRow, headerColumns, toHeader } from "./PostgresExecutionModel.ts"
@@ -31,8 +33,8 @@ interface QueueRow {
   readonly idempotency_key: string | null
   readonly queued_at: Date
   readonly attempt_count: number
-  readonly standing: string
-  /** What belongs to the standing. */
+  readonly status: string
+  /** What belongs to the status. */
   readonly outcome: Readonly<Record<string, unknown>> | null
   readonly settled_at: Date | null
 }
@@ -47,18 +49,14 @@ const queueColumns = [
   "idempotency_key",
   "queued_at",
   "attempt_count",
-  "standing",
+  "status",
   "outcome",
   "settled_at"
 ]
 
-const decodeSubmission = Schema.decodeUnknownEffect(QueuedEvent.QueuedSubmission)
-const decodeStanding = Schema.decodeUnknownEffect(
-  Schema.Union([
-    Schema.TaggedStruct("Waiting", {}),
-    Schema.TaggedStruct("Dead", { cause: Schema.String }),
-    QueuedEvent.Settlement
-  ])
+const decodeSubmission = Schema.decodeUnknownEffect(Submission)
+const decodeStatus = Schema.decodeUnknownEffect(
+  Schema.Union([Schema.TaggedStruct("Pending", {}), Schema.TaggedStruct("Dead", { cause: Schema.String }), Settlement])
 )
 
 /** Rows that Refold did not write are a defect of whoever wrote them. */
@@ -83,19 +81,19 @@ const toNewEntry = (event: QueuedEvent.NewQueuedEvent, row: NewPlace): QueuedEve
   queuePosition: row.queue_position,
   queuedAt: instantText(row.queued_at),
   attemptCount: 0,
-  standing: { _tag: "Waiting" }
+  status: { _tag: "Pending" }
 })
 
 const toEntry = Effect.fnUntraced(function* (row: QueueRow) {
   const queued = yield* toQueued(row)
-  const standing = yield* Effect.orDie(decodeStanding({ ...row.outcome, _tag: row.standing }))
-  const entry: QueuedEvent.QueueEntry = { ...queued, standing }
+  const status = yield* Effect.orDie(decodeStatus({ ...row.outcome, _tag: row.status }))
+  const entry: QueuedEvent.QueueEntry = { ...queued, status }
   return row.settled_at === null ? entry : { ...entry, settledAt: instantText(row.settled_at) }
 })
 
-/** As a statement writes them: of a parameter the server would not know that an index of some standings has them all. */
-const standingTexts: Readonly<Record<QueuedEvent.Standing["_tag"], string>> = {
-  Waiting: "'Waiting'",
+/** As a statement writes them: of a parameter the server would not know that an index of some statuses has them all. */
+const statusTexts: Readonly<Record<QueuedEvent.Status["_tag"], string>> = {
+  Pending: "'Pending'",
   Applied: "'Applied'",
   Rejected: "'Rejected'",
   Dead: "'Dead'",
@@ -127,7 +125,7 @@ export const layer = (options: SchemaOptions) =>
       const columns = (alias: string) => sql.literal(queueColumns.map((column) => `${alias}.${column}`).join(", "))
 
       /** Of an event found by its place: not the index of what waits, which would be read from end to end. */
-      const waits = (alias: string) => sql.literal(`${alias}.standing || '' = 'Waiting'`)
+      const waits = (alias: string) => sql.literal(`${alias}.status || '' = 'Pending'`)
 
       const isProcessing = (tenant: string, processingId: string) =>
         sql`q.tenant || ' ' || q.processing_id = ${`${tenant} ${processingId}`} and q.processing_id = ${processingId}`
@@ -158,11 +156,11 @@ export const layer = (options: SchemaOptions) =>
             ${texts(events.map((event) => event.eventId))},
             ${texts(events.map((event) => JSON.stringify(event.submission)))},
             ${texts(events.map((event) => event.idempotencyKey ?? null))},
-            ${texts(events.map((event) => (event.idempotencyKey === undefined ? null : QueuedEvent.contentsHash(event.submission))))}
+            ${texts(events.map((event) => (event.idempotencyKey === undefined ? null : QueuedEvent.requestHash(event.submission))))}
           ) with ordinality as i (tenant, execution_id, partition, processing_id, event_id, submission, idempotency_key,
-            contents_hash, place)
+            request_hash, place)
         ), known as (
-          select i.place, q.*, q.contents_hash <> i.contents_hash as is_other
+          select i.place, q.*, q.request_hash <> i.request_hash as is_other
             from input i
             cross join lateral (
               select * from ${queue}
@@ -194,9 +192,9 @@ export const layer = (options: SchemaOptions) =>
           returning tenant, execution_id, length
         ), inserted as (
           insert into ${queue} as q (tenant, execution_id, queue_position, partition, processing_id, event_id, submission,
-            idempotency_key, contents_hash, queued_at)
+            idempotency_key, request_hash, queued_at)
           select f.tenant, f.execution_id, c.length - f.event_count + f.nth, f.partition, f.processing_id, f.event_id,
-            f.submission::json, f.idempotency_key, f.contents_hash, date_trunc('milliseconds', clock_timestamp())
+            f.submission::json, f.idempotency_key, f.request_hash, date_trunc('milliseconds', clock_timestamp())
             from fresh f join counted c using (tenant, execution_id)
           returning q.tenant, q.processing_id, q.queue_position, q.queued_at
         )
@@ -241,7 +239,7 @@ export const layer = (options: SchemaOptions) =>
 
       const enqueueAll = Effect.fnUntraced(
         function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) {
-          const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.withoutRepeats(events))
+          const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.dedupeByKey(events))
           // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
           const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(write(firsts)) : write(firsts)
           const rows = yield* statement.pipe(
@@ -290,27 +288,27 @@ export const layer = (options: SchemaOptions) =>
           select p.partition, first.tenant from unnest(${ints(partitions)}) as p (partition)
            cross join lateral (
              select q.tenant from ${queue} q
-              where q.standing = 'Waiting' and q.partition = p.partition order by q.tenant limit 1
+              where q.status = 'Pending' and q.partition = p.partition order by q.tenant limit 1
            ) first
           union all
           select pair.partition, following.tenant from pair
            cross join lateral (
              select q.tenant from ${queue} q
-              where q.standing = 'Waiting' and q.partition = pair.partition and q.tenant > pair.tenant
+              where q.status = 'Pending' and q.partition = pair.partition and q.tenant > pair.tenant
               order by q.tenant limit 1
            ) following
         )
         select pair.tenant, ready.execution_id from pair
          cross join lateral (
            with recursive head as (
-             (select q.execution_id, q.queue_position, q.due_at, q.is_left from ${queue} q
-               where q.standing = 'Waiting' and q.partition = pair.partition and q.tenant = pair.tenant
+             (select q.execution_id, q.queue_position, q.due_at, q.is_unclaimed from ${queue} q
+               where q.status = 'Pending' and q.partition = pair.partition and q.tenant = pair.tenant
                order by q.execution_id, q.queue_position limit 1)
              union all
              select following.* from head
               cross join lateral (
-                select q.execution_id, q.queue_position, q.due_at, q.is_left from ${queue} q
-                 where q.standing = 'Waiting' and q.partition = pair.partition and q.tenant = pair.tenant
+                select q.execution_id, q.queue_position, q.due_at, q.is_unclaimed from ${queue} q
+                 where q.status = 'Pending' and q.partition = pair.partition and q.tenant = pair.tenant
                    and q.execution_id > head.execution_id
                  order by q.execution_id, q.queue_position limit 1
               ) following
@@ -320,7 +318,7 @@ export const layer = (options: SchemaOptions) =>
               select e.settled_count from ${executions} e
                where e.tenant = pair.tenant and e.execution_id = head.execution_id limit 1
             ) e
-            where not head.is_left and (head.due_at is null or head.due_at <= clock_timestamp())
+            where not head.is_unclaimed and (head.due_at is null or head.due_at <= clock_timestamp())
               and e.settled_count = head.queue_position - 1
             limit ${limitPerTenant}
          ) ready`
@@ -329,13 +327,13 @@ export const layer = (options: SchemaOptions) =>
         select tenant, execution_id from (
           select q.tenant, q.execution_id, row_number() over (partition by q.partition, q.tenant) as nth
             from (
-              select * from ${queue} where is_left order by partition, tenant, execution_id limit ${maxLeft}
+              select * from ${queue} where is_unclaimed order by partition, tenant, execution_id limit ${maxLeft}
             ) q
             cross join lateral (
               select workflow_name, workflow_version from ${executions}
                where tenant = q.tenant and execution_id = q.execution_id and settled_count = q.queue_position - 1 limit 1
             ) e
-           where q.standing = 'Waiting' and (q.due_at is null or q.due_at <= clock_timestamp())
+           where q.status = 'Pending' and (q.due_at is null or q.due_at <= clock_timestamp())
              and not ${isExcepted(except, sql`e`)}
         ) found where nth <= ${limitPerTenant}`
 
@@ -432,18 +430,18 @@ export const layer = (options: SchemaOptions) =>
       const giveUp = (
         { executionId, tenant }: ExecutionRef,
         event: Fragment,
-        standing: "Skipped" | "Discarded",
+        status: "Skipped" | "Discarded",
         outcome: Fragment
       ) => sql<QueueRow>`
         with execution as (
           select * from ${executions} where tenant = ${tenant} and execution_id = ${executionId} for update
         ), settled as (
           update ${queue} q
-             set standing = ${standing}, outcome = ${outcome}, is_left = false,
+             set status = ${status}, outcome = ${outcome}, is_unclaimed = false,
                  settled_at = date_trunc('milliseconds', clock_timestamp())
             from execution e
            where q.tenant = e.tenant and q.execution_id = e.execution_id
-             and ${event} and (q.standing = 'Skipped' or q.queue_position = e.settled_count + 1)
+             and ${event} and (q.status = 'Skipped' or q.queue_position = e.settled_count + 1)
           returning q.*
         ), moved as (
           update ${executions} e set settled_count = greatest(e.settled_count, s.queue_position) from settled s
@@ -472,7 +470,7 @@ export const layer = (options: SchemaOptions) =>
               where ${ofExecution} and ${attempt}`
           case "Block":
             return sql`update ${queue} q
-              set standing = 'Dead', outcome = ${outcome}, is_left = false
+              set status = 'Dead', outcome = ${outcome}, is_unclaimed = false
               where ${ofExecution} and ${attempt}`
           case "Skip":
             return giveUp(event, attempt, "Skipped", outcome)
@@ -483,19 +481,19 @@ export const layer = (options: SchemaOptions) =>
       // the execution would wait for ever.
       const redrive = ({ executionId, processingId, tenant }: EntryKey) => {
         const entry = sql`tenant = ${tenant} and execution_id = ${executionId} and ${isProcessing(tenant, processingId)}`
-        const again = sql`standing = 'Waiting', outcome = null, settled_at = null, attempt_count = 0, due_at = null`
+        const again = sql`status = 'Pending', outcome = null, settled_at = null, attempt_count = 0, due_at = null`
         const inPlace = sql<QueueRow>`
-          update ${queue} q set ${again} where ${entry} and standing = 'Dead' returning ${columns("q")}`
+          update ${queue} q set ${again} where ${entry} and status = 'Dead' returning ${columns("q")}`
         const atTheEnd = sql<QueueRow>`
           with skipped as (
-            select tenant, execution_id from ${queue} q where ${entry} and standing = 'Skipped' for update
+            select tenant, execution_id from ${queue} q where ${entry} and status = 'Skipped' for update
           ), counted as (
             update ${queueLengths} l set length = l.length + 1 from skipped s
              where l.tenant = s.tenant and l.execution_id = s.execution_id
             returning l.length
           )
           update ${queue} q set ${again}, queue_position = counted.length
-            from counted where ${entry} and standing = 'Skipped' returning ${columns("q")}`
+            from counted where ${entry} and status = 'Skipped' returning ${columns("q")}`
         return Effect.flatMap(inPlace, (rows) => (rows.length > 0 ? Effect.succeed(rows) : atTheEnd))
       }
 
@@ -503,7 +501,7 @@ export const layer = (options: SchemaOptions) =>
       const discard = ({ processingId, ...ref }: EntryKey) =>
         giveUp(
           ref,
-          sql`${isProcessing(ref.tenant, processingId)} and q.standing in ('Dead', 'Skipped')`,
+          sql`${isProcessing(ref.tenant, processingId)} and q.status in ('Dead', 'Skipped')`,
           "Discarded",
           sql`q.outcome`
         )
@@ -517,7 +515,7 @@ export const layer = (options: SchemaOptions) =>
       return WorkflowEventProcessingModel.of({
         enqueue,
         findReady: ({ except, limitPerTenant, of }) =>
-          (of === "left" ? readyLeft(limitPerTenant, except) : readyOf(of, limitPerTenant)).pipe(
+          (of === "unclaimed" ? readyLeft(limitPerTenant, except) : readyOf(of, limitPerTenant)).pipe(
             Effect.map((rows) => rows.map((row) => ({ tenant: row.tenant, executionId: row.execution_id }))),
             Effect.mapError(toStoreError("Looking for work"))
           ),
@@ -537,7 +535,7 @@ export const layer = (options: SchemaOptions) =>
             Effect.mapError(toStoreError("Recording a failed attempt"))
           ),
         leave: ({ executionId, queuePosition, tenant }) =>
-          sql`update ${queue} q set attempt_count = greatest(attempt_count - 1, 0), is_left = true
+          sql`update ${queue} q set attempt_count = greatest(attempt_count - 1, 0), is_unclaimed = true
                where tenant = ${tenant} and execution_id = ${executionId} and queue_position = ${queuePosition}
                  and ${waits("q")}`.pipe(Effect.asVoid, Effect.mapError(toStoreError("Leaving work to others"))),
         find: ({ executionId, tenant, ...by }) =>
@@ -549,14 +547,14 @@ export const layer = (options: SchemaOptions) =>
                 : sql`tenant = ${tenant} and execution_id = ${executionId} and idempotency_key = ${by.idempotencyKey}`
             }`
           ),
-        list: ({ batchSize = defaultBatchSize, executionId, standings, tenant }) =>
+        list: ({ batchSize = defaultBatchSize, executionId, statuses, tenant }) =>
           pages({
             first: { tenant: "", executionId: "", queuePosition: 0 },
             batchSize,
             page: (last) => sql<QueueRow>`
               select ${columns("q")} from ${queue} q
                where (tenant, execution_id, queue_position) > (${last.tenant}, ${last.executionId}, ${last.queuePosition})
-                 and standing in (${sql.literal(standings.map((each) => standingTexts[each]).join(", "))})
+                 and status in (${sql.literal(statuses.map((each) => statusTexts[each]).join(", "))})
                  ${tenant === undefined ? sql`` : sql`and tenant = ${tenant}`}
                  ${executionId === undefined ? sql`` : sql`and execution_id = ${executionId}`}
                order by tenant, execution_id, queue_position limit ${batchSize}`,
@@ -565,23 +563,23 @@ export const layer = (options: SchemaOptions) =>
         redrive: (key) => changed("Redriving a queued event", redrive(key)),
         discard: (key) => changed("Discarding a queued event", discard(key)),
         lag: sql<LagRow>`
-          select partition, count(*) filter (where standing = 'Waiting')::int as waiting_count,
-                 min(queued_at) filter (where standing = 'Waiting') as oldest_queued_at,
-                 count(*) filter (where standing <> 'Waiting')::int as dead_count,
-                 count(*) filter (where is_left)::int as left_count
+          select partition, count(*) filter (where status = 'Pending')::int as pending_count,
+                 min(queued_at) filter (where status = 'Pending') as oldest_queued_at,
+                 count(*) filter (where status <> 'Pending')::int as dead_count,
+                 count(*) filter (where is_unclaimed)::int as unclaimed_count
             from (
-              select partition, standing, queued_at, is_left from ${queue} where standing = 'Waiting'
+              select partition, status, queued_at, is_unclaimed from ${queue} where status = 'Pending'
               union all
-              select partition, standing, queued_at, is_left from ${queue} where standing in ('Dead', 'Skipped')
+              select partition, status, queued_at, is_unclaimed from ${queue} where status in ('Dead', 'Skipped')
             ) unsettled
            group by partition order by partition`.pipe(
           Effect.map((rows) =>
             rows.map((row) => ({
               partition: row.partition,
-              waitingCount: row.waiting_count,
+              pendingCount: row.pending_count,
               ...(row.oldest_queued_at === null ? {} : { oldestQueuedAt: instantText(row.oldest_queued_at) }),
               deadCount: row.dead_count,
-              leftCount: row.left_count
+              unclaimedCount: row.unclaimed_count
             }))
           ),
           Effect.mapError(toStoreError("Measuring the lag"))
@@ -605,10 +603,10 @@ interface RefRow {
 
 interface LagRow {
   readonly partition: number
-  readonly waiting_count: number
+  readonly pending_count: number
   readonly oldest_queued_at: Date | null
   readonly dead_count: number
-  readonly left_count: number
+  readonly unclaimed_count: number
 }
 
 type FailedEvent = Pick<QueuedEvent.QueuedEvent, "tenant" | "executionId" | "queuePosition" | "attemptCount">

@@ -237,12 +237,12 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
       event_id text collate "C" not null,
       submission json not null,
       idempotency_key text collate "C",
-      contents_hash text,
+      request_hash text,
       queued_at timestamptz not null,
       attempt_count int not null default 0,
       due_at timestamptz,
-      is_left boolean not null default false,
-      standing text collate "C" not null default 'Waiting',
+      is_unclaimed boolean not null default false,
+      status text collate "C" not null default 'Pending',
       outcome json,
       settled_at timestamptz,
       primary key (tenant, execution_id, queue_position)
@@ -253,9 +253,9 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
       where idempotency_key is not null`,
     // Not led by the tenant: workers look for work across the tenants of a partition.
     sql`create index queue_waiting on ${queue} (partition, tenant, execution_id, queue_position)
-      where standing = 'Waiting'`,
-    sql`create index queue_left on ${queue} (partition, tenant, execution_id) where is_left`,
-    sql`create index queue_dead on ${queue} (tenant, execution_id, queue_position) where standing in ('Dead', 'Skipped')`,
+      where status = 'Pending'`,
+    sql`create index queue_left on ${queue} (partition, tenant, execution_id) where is_unclaimed`,
+    sql`create index queue_dead on ${queue} (tenant, execution_id, queue_position) where status in ('Dead', 'Skipped')`,
     sql`create table ${leases} (
       partition int primary key,
       owner text collate "C" not null,

@@ -3,7 +3,7 @@ import { type ExecutionRef, type Json, type Snapshot, WorkflowSnapshotModel } fr
 import { Array, Effect, Layer, Option, Order, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { ints, texts } from "./Arrays.ts"
-import { grouped } from "./Grouping.ts"
+import { grouped } from "./Batcher.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"

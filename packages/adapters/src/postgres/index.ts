@@ -1,2 +1,2 @@
-export * as PostgresEventStream from "./PostgresEventStream.ts"
+export * as PostgresWakeUpChannel from "./PostgresWakeUpChannel.ts"
 export * as PostgresStore from "./PostgresStore.ts"

@@ -7,20 +7,20 @@
  * a connection broke is answered never or, by its watchdog for blocked reads, as though the time were up and all were
  * well. Here every question is answered or fails, in bounded time, and who has got a new connection knows it.
  */
-import { EventStreamError } from "@refold/core"
+import { WakeUpChannelError } from "@refold/core"
 import { Duration, Effect, Redacted, Semaphore } from "effect"
 import { Redis } from "ioredis"
-import { toStreamError } from "./RedisFailure.ts"
+import { toChannelError } from "./RedisFailure.ts"
 
 export interface RedisConnection {
   /** The open connection, or a new one to a server that is new enough. */
-  readonly open: (operation: string) => Effect.Effect<Redis, EventStreamError>
+  readonly open: (operation: string) => Effect.Effect<Redis, WakeUpChannelError>
   /** Waits for an answer that the server may take `atMost` to give: too late, and the connection is given up. */
   readonly ask: <A>(
     operation: string,
     question: () => Promise<A>,
     atMost?: Duration.Duration
-  ) => Effect.Effect<A, EventStreamError>
+  ) => Effect.Effect<A, WakeUpChannelError>
   /** Closes the connection, also in the middle of a question. */
   readonly discard: Effect.Effect<void>
 }
@@ -47,7 +47,7 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   const discard = Effect.suspend(() => giveUp(current))
   yield* Effect.addFinalizer(() => discard)
 
-  const inTime = <A>(operation: string, effect: Effect.Effect<A, EventStreamError>, atMost: Duration.Duration) =>
+  const inTime = <A>(operation: string, effect: Effect.Effect<A, WakeUpChannelError>, atMost: Duration.Duration) =>
     Effect.suspend(() => {
       const asked = current
       return Effect.timeoutOrElse(effect, {
@@ -55,7 +55,12 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
         orElse: () =>
           Effect.andThen(
             giveUp(asked),
-            new EventStreamError({ operation, reason: "Unavailable", isRetryable: true, detail: "it does not answer" })
+            new WakeUpChannelError({
+              operation,
+              reason: "Unavailable",
+              isRetryable: true,
+              detail: "it does not answer"
+            })
           )
       })
     })
@@ -81,13 +86,13 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
         await redis.connect()
         return redis.info("server")
       },
-      catch: (cause) => toStreamError(operation)(refusal ?? cause)
+      catch: (cause) => toChannelError(operation)(refusal ?? cause)
     })
-    if (refusal !== undefined) return yield* toStreamError(operation)(refusal)
+    if (refusal !== undefined) return yield* toChannelError(operation)(refusal)
     const version = /^redis_version:(\d+)\S*/m.exec(info)
     if (version === null || Number(version[1]) < leastMajorVersion) {
       const detail = version?.[0] ?? "it does not tell its version"
-      return yield* new EventStreamError({ operation, reason: "TooOld", isRetryable: false, detail })
+      return yield* new WakeUpChannelError({ operation, reason: "TooOld", isRetryable: false, detail })
     }
     isOpen = true
     return redis
@@ -107,7 +112,7 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
         Duration.zero
       ),
     ask: (operation, question, atMost = Duration.zero) =>
-      inTime(operation, Effect.tryPromise({ try: question, catch: toStreamError(operation) }), atMost),
+      inTime(operation, Effect.tryPromise({ try: question, catch: toChannelError(operation) }), atMost),
     discard
   }
   return connection

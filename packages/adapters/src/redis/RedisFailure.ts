@@ -1,5 +1,5 @@
 /** Translates what Redis and its driver say at the adapter's edge. */
-import { EventStreamError } from "@refold/core"
+import { WakeUpChannelError } from "@refold/core"
 
 /**
  * Turns a failure of the driver into the port's error, for one operation.
@@ -9,14 +9,14 @@ import { EventStreamError } from "@refold/core"
  * Of what the server answers, only the first word is kept. The driver hangs the whole command on its error: of AUTH that
  * is the password.
  */
-export const toStreamError =
+export const toChannelError =
   (operation: string) =>
-  (cause: unknown): EventStreamError =>
+  (cause: unknown): WakeUpChannelError =>
     cause instanceof Error && cause.name === "ReplyError"
-      ? new EventStreamError({ operation, ...classifyReply(cause.message) })
-      : new EventStreamError({ operation, reason: "Unavailable", isRetryable: true, cause })
+      ? new WakeUpChannelError({ operation, ...classifyReply(cause.message) })
+      : new WakeUpChannelError({ operation, reason: "Unavailable", isRetryable: true, cause })
 
-const classifyReply = (message: string): Pick<EventStreamError, "reason" | "isRetryable" | "detail"> => {
+const classifyReply = (message: string): Pick<WakeUpChannelError, "reason" | "isRetryable" | "detail"> => {
   const code = /^[A-Z]+/.exec(message)?.[0] ?? "ERR"
   switch (code) {
     case "NOAUTH":

@@ -1,1 +1,1 @@
-export * as RedisEventStream from "./RedisEventStream.ts"
+export * as RedisWakeUpChannel from "./RedisWakeUpChannel.ts"

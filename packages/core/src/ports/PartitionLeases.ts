@@ -1,7 +1,7 @@
 /** Port: who owns which partition. */
 import type { Duration, Effect } from "effect"
 import { Context } from "effect"
-import type { Lease } from "../Lease.ts"
+import type { Lease } from "../partition/Lease.ts"
 import type { StoreError } from "./StoreError.ts"
 
 export class PartitionLeases extends Context.Service<

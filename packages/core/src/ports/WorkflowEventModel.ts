@@ -1,9 +1,9 @@
 /** Port: persists and retrieves events. */
 import type { Array, Effect, Option, Result, Stream } from "effect"
 import { Context } from "effect"
-import type { Commit, CommitRefused, Committed } from "../Commit.ts"
-import type { Instant } from "../Instant.ts"
-import type { WorkflowEvent } from "../WorkflowEvent.ts"
+import type { Commit, CommitRefused, Committed } from "../execution/Commit.ts"
+import type { Instant } from "../event/Instant.ts"
+import type { WorkflowEvent } from "../event/WorkflowEvent.ts"
 import type { StoreError } from "./StoreError.ts"
 
 export class WorkflowEventModel extends Context.Service<

@@ -1,17 +1,17 @@
 /** Port: the queue of events asked for and not yet decided, and what became of them. */
 import type { Array, Effect, Option, Stream } from "effect"
 import { Context } from "effect"
-import type { ExecutionRef } from "../ExecutionRef.ts"
-import type { AfterFailure } from "../FailurePolicy.ts"
-import type { Instant } from "../Instant.ts"
+import type { ExecutionRef } from "../execution/ExecutionRef.ts"
+import type { AfterFailure } from "../queue/FailurePolicy.ts"
+import type { Instant } from "../event/Instant.ts"
 import type {
   IdempotencyConflict,
   NewQueuedEvent,
   QueueClosed,
   QueueEntry,
   QueuedEvent,
-  Standing
-} from "../QueuedEvent.ts"
+  Status
+} from "../queue/QueuedEvent.ts"
 import type { ExecutionHeader } from "./WorkflowExecutionModel.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -29,12 +29,12 @@ export interface Claim {
 /** What waits in one partition. */
 export interface PartitionLag {
   readonly partition: number
-  readonly waitingCount: number
+  readonly pendingCount: number
   readonly oldestQueuedAt?: Instant
   /** Events that block their execution, and events skipped: those that an operator may redrive or discard. */
   readonly deadCount: number
   /** Waiting events whose workflow the partition's owner does not know. */
-  readonly leftCount: number
+  readonly unclaimedCount: number
 }
 
 export interface WorkflowRef {
@@ -61,11 +61,11 @@ export class WorkflowEventProcessingModel extends Context.Service<
     ) => Effect.Effect<Array.NonEmptyReadonlyArray<QueueEntry>, IdempotencyConflict | QueueClosed | StoreError>
 
     /**
-     * Executions whose next event is waiting, and due: of these partitions but for what was left to others, or (`"left"`)
+     * Executions whose next event is waiting, and due: of these partitions but for what was left to others, or (`"unclaimed"`)
      * just that, of every partition. At most `limitPerTenant` of each tenant and partition, so that no tenant hides another.
      */
     readonly findReady: (options: {
-      readonly of: ReadonlyArray<number> | "left"
+      readonly of: ReadonlyArray<number> | "unclaimed"
       readonly limitPerTenant: number
       /** Of those left, executions of these workflows are passed over. */
       readonly except: ReadonlyArray<WorkflowRef>
@@ -107,7 +107,7 @@ export class WorkflowEventProcessingModel extends Context.Service<
     readonly list: (options: {
       readonly tenant?: string
       readonly executionId?: string
-      readonly standings: Array.NonEmptyReadonlyArray<Standing["_tag"]>
+      readonly statuses: Array.NonEmptyReadonlyArray<Status["_tag"]>
       readonly batchSize?: number
     }) => Stream.Stream<QueueEntry, StoreError>
 

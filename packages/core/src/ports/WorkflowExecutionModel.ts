@@ -1,9 +1,9 @@
 /** Port: one header per execution, for finding and listing. Written by `WorkflowEventModel.commit` alone. */
 import type { Effect, Option, Stream } from "effect"
 import { Context, Schema } from "effect"
-import { Identifier } from "../Identifier.ts"
-import { Instant } from "../Instant.ts"
-import { Place } from "../WorkflowEvent.ts"
+import { Identifier } from "../event/Identifier.ts"
+import { Instant } from "../event/Instant.ts"
+import { Place } from "../event/WorkflowEvent.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** What is known of an execution without a replay. `startedAt` and `updatedAt` are its first and last event's instants. */

@@ -1,8 +1,8 @@
 /** Port: stores, finds and prunes snapshots. A cache: all of it may be lost at any time. */
 import type { Effect, Option, Stream } from "effect"
 import { Context } from "effect"
-import type { Instant } from "../Instant.ts"
-import type { Snapshot } from "../Snapshot.ts"
+import type { Instant } from "../event/Instant.ts"
+import type { Snapshot } from "../execution/Snapshot.ts"
 import type { StoreError } from "./StoreError.ts"
 
 export class WorkflowSnapshotModel extends Context.Service<

@@ -1,0 +1,85 @@
+/** Wake-ups in maps. Who shares them shares a process, so that a worker is one of its fibers. */
+import { type Delivery, WakeUpChannel, type Received } from "@refold/core"
+import { Effect, Latch, Layer } from "effect"
+
+/** Wake-ups of one partition that wait for their acknowledgement; more are dropped, and the next read says so. */
+const maxPerPartition = 10_000
+
+interface Waiting {
+  /** By delivery id, in the order of publishing. */
+  readonly deliveries: Map<number, Delivery>
+  hasDropped: boolean
+}
+
+export const layer = Layer.effect(
+  WakeUpChannel,
+  Effect.gen(function* () {
+    const partitions = new Map<number, Waiting>()
+    const hasPublished = yield* Latch.make(false)
+    let lastId = 0
+
+    return WakeUpChannel.of({
+      publish: (wakeUps) =>
+        Effect.sync(() => {
+          for (const wakeUp of wakeUps) {
+            const waiting = partitions.get(wakeUp.partition) ?? { deliveries: new Map(), hasDropped: false }
+            partitions.set(wakeUp.partition, waiting)
+            lastId++
+            if (waiting.deliveries.size >= maxPerPartition) waiting.hasDropped = true
+            else waiting.deliveries.set(lastId, { ...wakeUp, deliveryId: String(lastId) })
+          }
+          hasPublished.openUnsafe()
+        }),
+      reader: Effect.sync(() => {
+        let isFirst = true
+        /** Id of the last delivery of each partition named in the last read: of any other, all come, or come again. */
+        let lastRead = new Map<number, number>()
+
+        const unread = (partition: number): ReadonlyArray<readonly [id: number, delivery: Delivery]> => {
+          const after = lastRead.get(partition) ?? 0
+          return [...(partitions.get(partition)?.deliveries ?? [])].filter(([id]) => id > after)
+        }
+
+        const untilReadable = (named: ReadonlyArray<number>): Effect.Effect<void> =>
+          Effect.suspend(() => {
+            const isReadable = (partition: number) =>
+              isFirst || partitions.get(partition)?.hasDropped === true || unread(partition).length > 0
+            if (named.some(isReadable)) return Effect.void
+            hasPublished.closeUnsafe()
+            return Effect.andThen(hasPublished.await, untilReadable(named))
+          })
+
+        const take = (named: ReadonlyArray<number>, limit: number): Received => {
+          // Nothing that was asked for is lost: the first read that asks for something tells of the gap.
+          if (named.length === 0) return { deliveries: [], hasGap: false }
+          let hasGap = isFirst
+          isFirst = false
+          const next = new Map<number, number>()
+          const deliveries = named.flatMap((partition) => {
+            const waiting = partitions.get(partition)
+            if (waiting?.hasDropped === true) {
+              hasGap = true
+              waiting.hasDropped = false
+            }
+            const taken = unread(partition).slice(0, limit)
+            next.set(partition, taken.at(-1)?.[0] ?? lastRead.get(partition) ?? 0)
+            return taken.map(([, delivery]) => delivery)
+          })
+          lastRead = next
+          return { deliveries, hasGap }
+        }
+
+        return {
+          read: ({ limit, partitions: named, timeout }) =>
+            Effect.map(Effect.timeoutOption(untilReadable(named), timeout), () => take(named, limit)),
+          acknowledge: (deliveries) =>
+            Effect.sync(() => {
+              for (const { deliveryId, partition } of deliveries) {
+                partitions.get(partition)?.deliveries.delete(Number(deliveryId))
+              }
+            })
+        }
+      })
+    })
+  })
+)

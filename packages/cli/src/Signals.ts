@@ -1,0 +1,49 @@
+/** SIGINT and SIGTERM: the first asks the command under way to end, a second one ends the process at once. */
+import { Context, Effect, Exit, Runtime } from "effect"
+import { constants } from "node:os"
+
+type Signal = "SIGINT" | "SIGTERM"
+
+export class Signals extends Context.Service<
+  Signals,
+  {
+    /** The first signal. It interrupts any command but one that waits for it here, which ends in its own way. */
+    readonly received: Effect.Effect<Signal>
+    /** Ends the process, whatever is under way. */
+    readonly exit: (code: number) => Effect.Effect<never>
+  }
+>()("@refold/cli/Signals") {}
+
+/** Runs the program, whose result is the exit code; interrupted by a signal, it exits as the signal would have it. */
+export const runMain = (program: Effect.Effect<number, unknown, Signals>): void => {
+  let first: Signal | undefined
+  let waiting: ((signal: Signal) => void) | undefined
+
+  const received = Effect.callback<Signal>((resume) => {
+    waiting = (signal) => resume(Effect.succeed(signal))
+    return Effect.sync(() => {
+      waiting = undefined
+    })
+  })
+  const exit = (code: number) => Effect.sync((): never => process.exit(code))
+
+  const run = Runtime.makeRunMain(({ fiber }) => {
+    const onSignal = (signal: Signal) => {
+      if (first !== undefined) process.exit(codeOf(signal))
+      first = signal
+      if (waiting === undefined) fiber.interruptUnsafe(fiber.id)
+      else waiting(signal)
+    }
+    process.on("SIGINT", onSignal)
+    process.on("SIGTERM", onSignal)
+    fiber.addObserver((result) => {
+      const code = Exit.isSuccess(result) && typeof result.value === "number" ? result.value : codeOf(first ?? "SIGINT")
+      // Without a signal and a failure nothing is left behind that would keep the process; output may still be written.
+      if (first !== undefined || code !== 0) process.exit(code)
+    })
+  })
+  run(Effect.provideService(program, Signals, { received, exit }), { disableErrorReporting: true })
+}
+
+/** As a shell reports a process that the signal ended. */
+const codeOf = (signal: Signal): number => 128 + constants.signals[signal]

@@ -1,0 +1,99 @@
+/**
+ * Commits: what one step writes, as one value. A store writes a commit whole or not at all.
+ */
+import type { Array } from "effect"
+import { Schema } from "effect"
+import type { DecidedEvent } from "./Decision.ts"
+import type { Instant } from "../event/Instant.ts"
+import type { Settling } from "./Settlement.ts"
+import type { WorkflowEvent } from "../event/WorkflowEvent.ts"
+
+interface IdentifiedEvent extends DecidedEvent {
+  readonly event_id: string
+  /** Kept beside the event; `findByIdempotencyKey` finds it ever after. */
+  readonly idempotency_key?: string
+}
+
+/** An event to append; the store stamps its `created_at`. */
+export interface NewEvent extends IdentifiedEvent {
+  readonly created_at?: never
+}
+
+/** An event to append that brings its own `created_at`. */
+export interface ImportedEvent extends IdentifiedEvent {
+  readonly created_at: Instant
+}
+
+/**
+ * **Details**
+ *
+ * `expectedPosition` is the position the decision was made at; 0 starts the execution. The events take the positions
+ * after it, in order. The header's state is the last event's `to_state`. A commit without events settles queued events
+ * alone, which were refused at that position.
+ */
+export interface Commit {
+  readonly tenant: string
+  readonly executionId: string
+  readonly workflow: { readonly name: string; readonly version: number }
+  readonly expectedPosition: number
+  readonly events: ReadonlyArray<NewEvent> | Array.NonEmptyReadonlyArray<ImportedEvent>
+  /** Whether the state after the commit is final. */
+  readonly isComplete: boolean
+  /** Queued events settled with it: refused as a conflict if the queue has moved, as if the execution had. */
+  readonly settles?: Settling
+}
+
+/** What was written: the events as stamped, in order. */
+export interface Committed {
+  readonly events: ReadonlyArray<WorkflowEvent>
+}
+
+/** The execution moved since it was read; nothing was written. Load, decide and commit again. */
+export class PositionConflict extends Schema.TaggedError<PositionConflict>()("PositionConflict", {
+  tenant: Schema.String,
+  executionId: Schema.String,
+  expected: Schema.Int,
+  actual: Schema.Int
+}) {
+  override get message(): string {
+    const moved =
+      this.actual === this.expected
+        ? "has settled the queued events already"
+        : `is at position ${this.actual}, not ${this.expected}`
+    return `Execution "${this.executionId}" ${moved}: load it and try again`
+  }
+}
+
+/** An imported event is earlier than the one before it; nothing of its commit was written. */
+export class TimeReversed extends Schema.TaggedError<TimeReversed>()("TimeReversed", {
+  tenant: Schema.String,
+  executionId: Schema.String,
+  position: Schema.Int,
+  createdAt: Schema.String,
+  previousCreatedAt: Schema.String
+}) {
+  override get message(): string {
+    return `Event ${this.position} of execution "${this.executionId}" is of ${this.createdAt}, before the event it follows (${this.previousCreatedAt}): import the events of an execution in the order of time`
+  }
+}
+
+export type CommitRefused = PositionConflict | TimeReversed
+
+/** The first event that is earlier than the one before it, if there is one. `previous` is the instant of the log's last event. */
+export const findTimeReversal = (commit: Commit, previous: Instant | undefined): TimeReversed | undefined => {
+  let previousCreatedAt = previous
+  for (const [place, { created_at: createdAt }] of commit.events.entries()) {
+    if (createdAt === undefined) continue
+    if (previousCreatedAt !== undefined && createdAt < previousCreatedAt) {
+      return new TimeReversed({
+        tenant: commit.tenant,
+        executionId: commit.executionId,
+        position: commit.expectedPosition + place + 1,
+        createdAt,
+        previousCreatedAt
+      })
+    }
+    previousCreatedAt = createdAt
+  }
+  return undefined
+}

@@ -1,0 +1,240 @@
+/** `decide`: the one place that may refuse. State and submission to the events to append, or a typed rejection. */
+import { type Array, Result, Schema } from "effect"
+import type { ExecutionState } from "./ExecutionState.ts"
+import * as Identifier from "../event/Identifier.ts"
+import * as Json from "../event/Json.ts"
+import type { Submission } from "../event/Submission.ts"
+import { type Target, type Workflow, isOpen } from "../workflow/Workflow.ts"
+import {
+  type EventMetadata,
+  type WorkflowEvent,
+  defaultEventType,
+  noState,
+  startedEventName
+} from "../event/WorkflowEvent.ts"
+
+/** An event as decided: what the store has yet to identify, place and stamp. */
+export type DecidedEvent = Omit<
+  WorkflowEvent,
+  "event_id" | "tenant" | "execution_id" | "position" | "partition" | "offset" | "created_at" | "recorded_at"
+>
+
+/** What an accepted submission appends. */
+export interface Decision {
+  readonly events: Array.NonEmptyReadonlyArray<DecidedEvent>
+}
+
+/** The state does not accept the event; submit one of `allowed`. */
+export class TransitionRejected extends Schema.TaggedError<TransitionRejected>()("TransitionRejected", {
+  executionId: Schema.String,
+  eventName: Schema.String,
+  currentState: Schema.String,
+  allowed: Schema.Array(Schema.String),
+  reason: Schema.Literals(["NotAccepted", "GuardFailed", "OtherTarget"])
+}) {
+  override get message(): string {
+    const where = `Execution "${this.executionId}" in state "${this.currentState}"`
+    const allowed = this.allowed.length === 0 ? "no event" : this.allowed.join(", ")
+    switch (this.reason) {
+      case "NotAccepted":
+        return `${where} does not accept ${this.eventName}; it accepts ${allowed}`
+      case "GuardFailed":
+        return `${where} accepts ${this.eventName}, but not with this data: no guard holds`
+      case "OtherTarget":
+        return `${where} accepts ${this.eventName}, but it does not lead to the state that was asked for`
+    }
+  }
+}
+
+/** A payload that its schema or the rules for stored JSON refuse. `path` is a JSON pointer into it. */
+export class PayloadInvalid extends Schema.TaggedError<PayloadInvalid>()("PayloadInvalid", {
+  eventName: Schema.String,
+  path: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `The payload of ${this.eventName}${this.path === "" ? "" : ` at ${this.path}`} ${this.problem}`
+  }
+}
+
+/** The execution is in a final state and accepts nothing more. */
+export class ExecutionComplete extends Schema.TaggedError<ExecutionComplete>()("ExecutionComplete", {
+  executionId: Schema.String,
+  currentState: Schema.String
+}) {
+  override get message(): string {
+    return `Execution "${this.executionId}" is complete, in state "${this.currentState}"; start another one`
+  }
+}
+
+/** The submission was made for another workflow than the execution runs; nothing was written. */
+export class WorkflowMismatch extends Schema.TaggedError<WorkflowMismatch>()("WorkflowMismatch", {
+  executionId: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  override get message(): string {
+    return `Execution "${this.executionId}" runs workflow "${this.actual}", not "${this.expected}"`
+  }
+}
+
+export type Rejection = TransitionRejected | PayloadInvalid | ExecutionComplete | Identifier.InvalidInput
+
+/** Events that the state accepts, whatever their guards say. Of an open definition: none by name, since it accepts all. */
+export const allowedEvents = (workflow: Workflow, currentState: string): ReadonlyArray<string> =>
+  workflow.finalStates.has(currentState) ? [] : [...(workflow.transitions.get(currentState)?.keys() ?? [])]
+
+/**
+ * Decides a submission on a state. Pure; guards run here and nowhere else.
+ *
+ * **Details**
+ *
+ * The payload is checked before the guards see it: at most `maxPayloadBytes` of JSON (256 KiB by default) that its schema
+ * accepts. A key that the schema does not name is refused: it would be stored, and seen by no schema ever after.
+ */
+export const decide = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  state: ExecutionState<Data>,
+  submission: Submission,
+  options: { readonly maxPayloadBytes?: number } = {}
+): Result.Result<Decision, Rejection> => {
+  const { executionId, currentState } = state
+  const eventName = submission.event_name
+  const names = checkNames(submission)
+  if (Result.isFailure(names)) return Result.fail(names.failure)
+  if (state.isComplete) return Result.fail(new ExecutionComplete({ executionId, currentState }))
+  const rejected = (reason: TransitionRejected["reason"]) =>
+    Result.fail(
+      new TransitionRejected({
+        executionId,
+        eventName,
+        currentState,
+        allowed: allowedEvents(workflow, currentState),
+        reason
+      })
+    )
+  const targets = isOpen(workflow)
+    ? [{ to: submission.to_state ?? currentState }]
+    : workflow.transitions.get(currentState)?.get(eventName)
+  if (targets === undefined) return rejected("NotAccepted")
+
+  return Result.flatMap(checkPayload(workflow, submission, options.maxPayloadBytes), (payload) => {
+    const target = targets.find(
+      (candidate: Target<string, unknown, unknown>) => candidate.guard?.(state.data, payload, submission) ?? true
+    )
+    if (target === undefined) return rejected("GuardFailed")
+    if (submission.to_state !== undefined && submission.to_state !== target.to) return rejected("OtherTarget")
+    return Result.succeed({
+      events: [
+        decided(submission, {
+          from_state: currentState,
+          to_state: target.to,
+          schema_version: workflow.schemaVersion(eventName)
+        })
+      ]
+    })
+  })
+}
+
+/** What a start may bring. */
+export interface StartRequest {
+  /** Merged shallowly over the definition's initial data; the result must satisfy the data's schema. */
+  readonly data?: Schema.JsonObject
+  readonly user_id?: string
+  readonly metadata?: EventMetadata
+}
+
+/** Decides the first event of an execution. Its payload is the whole first data, so that later defaults change nothing. */
+export const start = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  request: StartRequest,
+  options: { readonly maxPayloadBytes?: number } = {}
+): Result.Result<Decision, Rejection> => {
+  const submission: Submission = { ...request, event_name: startedEventName }
+  const names = checkNames(submission)
+  if (Result.isFailure(names)) return Result.fail(names.failure)
+  const refused = ({ path, problem }: Json.JsonProblem) =>
+    new PayloadInvalid({ eventName: startedEventName, path, problem })
+  return workflow.encodeData(workflow.initial.data).pipe(
+    Result.flatMap((initial) =>
+      Json.check(
+        request.data === undefined ? initial : { ...Json.asObject(initial), ...request.data },
+        options.maxPayloadBytes
+      )
+    ),
+    Result.flatMap((data) => Result.map(workflow.checkData(data), () => data)),
+    Result.mapError(refused),
+    Result.map((payload) => ({
+      events: [
+        decided(
+          { ...submission, payload },
+          { from_state: noState, to_state: workflow.initial.state, schema_version: 1 }
+        )
+      ]
+    }))
+  )
+}
+
+/**
+ * Refuses a submission that no state could accept: names that cannot be stored, a payload that its schema or the rules for
+ * stored JSON refuse. Without a definition, the schema is not asked.
+ */
+export const checkSubmission = (
+  workflow: Workflow | undefined,
+  submission: Submission,
+  options: { readonly maxPayloadBytes?: number } = {}
+): Result.Result<unknown, Identifier.InvalidInput | PayloadInvalid> => {
+  const names = checkNames(submission)
+  if (Result.isFailure(names)) return Result.fail(names.failure)
+  return checkPayload(workflow, submission, options.maxPayloadBytes)
+}
+
+const checkPayload = (
+  workflow: Workflow | undefined,
+  submission: Submission,
+  maxBytes: number | undefined
+): Result.Result<unknown, PayloadInvalid> => {
+  const { event_name: eventName, payload } = submission
+  const checked: Result.Result<Json.Json | undefined, Json.JsonProblem> =
+    payload === undefined ? Result.succeed(undefined) : Json.check(payload, maxBytes)
+  return checked.pipe(
+    Result.flatMap((json) =>
+      workflow === undefined ? Result.succeed<unknown>(json) : workflow.decodePayload(eventName, json)
+    ),
+    Result.mapError(({ path, problem }) => new PayloadInvalid({ eventName, path, problem }))
+  )
+}
+
+const checkNames = (submission: Submission) =>
+  Identifier.check({
+    event_name: submission.event_name,
+    event_type: submission.event_type,
+    to_state: submission.to_state,
+    user_id: submission.user_id,
+    ...submission.metadata
+  })
+
+const decided = (
+  submission: Submission,
+  place: Pick<DecidedEvent, "from_state" | "to_state" | "schema_version">
+): DecidedEvent => ({
+  event_name: submission.event_name,
+  event_type: submission.event_type ?? defaultEventType,
+  ...place,
+  ...(submission.user_id === undefined ? {} : { user_id: submission.user_id }),
+  ...(submission.payload === undefined ? {} : { payload: submission.payload }),
+  metadata: submission.metadata ?? {}
+})
+
+/** Whether the event is what the request would append: an idempotency key stands for one request. */
+export const isSameRequest = (event: WorkflowEvent, request: Submission): boolean => {
+  const payload = Json.check(request.payload ?? null, Number.POSITIVE_INFINITY)
+  return (
+    event.event_name === request.event_name &&
+    event.event_type === (request.event_type ?? defaultEventType) &&
+    event.user_id === request.user_id &&
+    (request.to_state === undefined || event.to_state === request.to_state) &&
+    Result.isSuccess(payload) &&
+    Json.canonical(event.payload ?? null) === Json.canonical(payload.success)
+  )
+}

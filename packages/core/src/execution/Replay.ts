@@ -1,0 +1,166 @@
+/**
+ * Replay: events folded into a state, from nothing or from where an earlier fold paused, up to a bound.
+ */
+import { Effect, Result, Schema, Stream } from "effect"
+import type { ExecutionState } from "./ExecutionState.ts"
+import type { Instant } from "../event/Instant.ts"
+import { type PlainHandler, Unfoldable, type Workflow } from "../workflow/Workflow.ts"
+import { type WorkflowEvent, startedEventName } from "../event/WorkflowEvent.ts"
+
+/** Where a replay ends: at an instant (events of that instant included), at a position, or at the end of the log. */
+export interface Bounds {
+  readonly until?: Instant
+  readonly to?: number
+}
+
+/** The log cannot be folded at this position; the state before it can still be replayed with `to`. */
+export class CorruptHistory extends Schema.TaggedError<CorruptHistory>()("CorruptHistory", {
+  tenant: Schema.String,
+  executionId: Schema.String,
+  position: Schema.Int,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `The log of execution "${this.executionId}" breaks at position ${this.position}: ${this.reason}`
+  }
+}
+
+/**
+ * Folds events into the state they lead to.
+ *
+ * **Details**
+ *
+ * `from` is the state to go on from, or undefined for the empty log; without any event the answer is `from` again.
+ * Events already folded are skipped, events beyond the bounds as well.
+ *
+ * **Errors**
+ *
+ * {@link CorruptHistory} at the first event that does not follow: a gap, another tenant's or execution's event, a payload
+ * that no known version can read.
+ */
+export const fold = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  from: ExecutionState<Data> | undefined,
+  events: ReadonlyArray<WorkflowEvent>,
+  bounds: Bounds = {}
+): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> =>
+  advance(workflow, from, ownData(workflow, from), events, bounds)
+
+/** The same fold over a stream, in constant memory: it holds one state, never the events. */
+export const foldStream = <State extends string, Data, E, R>(
+  workflow: Workflow<State, Data>,
+  from: ExecutionState<Data> | undefined,
+  events: Stream.Stream<WorkflowEvent, E, R>,
+  bounds: Bounds = {}
+): Effect.Effect<ExecutionState<Data> | undefined, CorruptHistory | E, R> =>
+  Effect.suspend(() => {
+    let state = from
+    let owned = ownData(workflow, from)
+    return events.pipe(
+      Stream.runForEachArray((batch) => {
+        const advanced = advance(workflow, state, owned, batch, bounds)
+        if (Result.isFailure(advanced)) return Effect.fail(advanced.failure)
+        // Without an event to fold it is `from` still, whose data is its caller's.
+        if (advanced.success !== undefined && advanced.success !== state) {
+          state = advanced.success
+          owned = state.data
+        }
+        return Effect.void
+      }),
+      Effect.map(() => state)
+    )
+  })
+
+/** One event into a state: the fold over a single event. */
+export const evolve = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  state: ExecutionState<Data> | undefined,
+  event: WorkflowEvent
+): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => fold(workflow, state, [event])
+
+/** The data to begin with, which a fold may change until it hands its state out. */
+const ownData = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  from: ExecutionState<Data> | undefined
+): Data => workflow.ownData(from === undefined ? workflow.initial.data : from.data)
+
+/**
+ * Folds more events in. This loop is what a replay costs: it looks nothing up twice, and makes one state at its end. Events
+ * of one name often come in runs: within one, nothing is called but the handler, which V8 then compiles into the loop.
+ */
+const advance = <State extends string, Data>(
+  workflow: Workflow<State, Data>,
+  from: ExecutionState<Data> | undefined,
+  owned: Data,
+  events: ReadonlyArray<WorkflowEvent>,
+  { to, until }: Bounds
+): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => {
+  const first = events[0]
+  if (first === undefined) return Result.succeed(from)
+  const tenant = from === undefined ? first.tenant : from.tenant
+  const executionId = from === undefined ? first.execution_id : from.executionId
+  const { plainHandlers } = workflow
+  let data = owned
+  let position = from === undefined ? 0 : from.position
+  let last: WorkflowEvent | undefined
+  let place = 0
+  let eventName = startedEventName
+  // Of the name before; none is for the first event of all.
+  let plain: PlainHandler<Data> | undefined
+  for (let event: WorkflowEvent | undefined = first; event !== undefined; event = events[place]) {
+    if (event.event_name !== eventName) {
+      eventName = event.event_name
+      plain = plainHandlers.get(eventName)
+    }
+    if (plain !== undefined) {
+      const begun = place
+      let next: WorkflowEvent | undefined = event
+      while (
+        next !== undefined &&
+        next.event_name === eventName &&
+        next.tenant === tenant &&
+        next.execution_id === executionId &&
+        next.position === position + 1 &&
+        next.schema_version === plain.schemaVersion &&
+        !isBeyond(next, to, until)
+      ) {
+        data = plain.evolve(data, next.payload, next)
+        position++
+        last = next
+        next = events[++place]
+      }
+      if (place > begun) continue
+    }
+    place++
+    if (event.tenant !== tenant || event.execution_id !== executionId) {
+      return broken(event, "it is an event of another execution")
+    }
+    if (event.position <= position || isBeyond(event, to, until)) continue
+    if (event.position !== position + 1) return broken(event, `it follows position ${position}`)
+    const next = workflow.foldEvent(data, event)
+    if (next instanceof Unfoldable) return broken(event, next.reason)
+    data = next
+    position = event.position
+    last = event
+  }
+  if (last === undefined) return Result.succeed(from)
+  return Result.succeed({
+    tenant,
+    executionId,
+    workflow: workflow.ref,
+    currentState: last.to_state,
+    data,
+    position,
+    isComplete: workflow.finalStates.has(last.to_state),
+    startedAt: from === undefined ? first.created_at : from.startedAt,
+    updatedAt: last.created_at
+  })
+}
+
+const isBeyond = (event: WorkflowEvent, to: number | undefined, until: Instant | undefined): boolean =>
+  (to !== undefined && event.position > to) || (until !== undefined && event.created_at > until)
+
+const broken = (event: WorkflowEvent, reason: string) =>
+  Result.fail(
+    new CorruptHistory({ tenant: event.tenant, executionId: event.execution_id, position: event.position, reason })
+  )

@@ -1,5 +1,0 @@
-/** `refold` as it is installed: it has no definitions, so every workflow is an open one. */
-import { Workflows } from "../Workflows.ts"
-import { run } from "./Refold.ts"
-
-run(Workflows.layerOpen())

@@ -1,0 +1,105 @@
+/** Stores snapshots behind the answer: by policy, pruning by retention, never failing what called for them. */
+import {
+  type ExecutionState,
+  Instant,
+  Snapshot,
+  type StoreError,
+  type Workflow,
+  WorkflowEventModel,
+  WorkflowSnapshotModel,
+  executionKey
+} from "@refold/core"
+import { Clock, Context, Effect, FiberMap, Layer, Metric, Result, Schema } from "effect"
+import * as Metrics from "../Metrics.ts"
+
+/** The data of a state is not what its own schema can encode. */
+export class SnapshotUnencodable extends Schema.TaggedError<SnapshotUnencodable>()("SnapshotUnencodable", {
+  executionId: Schema.String,
+  path: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `The data of execution "${this.executionId}"${this.path === "" ? "" : ` at ${this.path}`} ${this.problem}: make evolve return what the data's schema describes`
+  }
+}
+
+/** Snapshots waiting to be stored; beyond that a due snapshot is left to the next replay. */
+const maxPending = 64
+
+export class SnapshotWriter extends Context.Service<
+  SnapshotWriter,
+  {
+    /** Stores the snapshot of a state, and prunes. */
+    readonly store: <State extends string, Data>(
+      workflow: Workflow.Workflow<State, Data>,
+      state: ExecutionState.ExecutionState<Data>
+    ) => Effect.Effect<Snapshot.Snapshot, StoreError | SnapshotUnencodable>
+
+    /** Sees to it that the snapshot is stored soon, if a fold from `before` to `state` calls for one. Returns at once. */
+    readonly offer: <State extends string, Data>(
+      workflow: Workflow.Workflow<State, Data>,
+      before: Snapshot.Progress,
+      state: ExecutionState.ExecutionState<Data>
+    ) => Effect.Effect<void>
+  }
+>()("@refold/runtime/replay/SnapshotWriter") {
+  /** Closing the layer waits for the snapshots under way. */
+  static readonly layer = (options: {
+    readonly policy: Snapshot.SnapshotPolicy
+    readonly retention: Snapshot.Retention
+  }) =>
+    Layer.effect(
+      SnapshotWriter,
+      Effect.gen(function* () {
+        const { isInTransaction } = yield* WorkflowEventModel
+        const snapshots = yield* WorkflowSnapshotModel
+        const pending = yield* FiberMap.make<string, void, never>()
+        yield* Effect.addFinalizer(() => FiberMap.awaitEmpty(pending))
+
+        const store = Effect.fn("SnapshotWriter.store")(function* <State extends string, Data>(
+          workflow: Workflow.Workflow<State, Data>,
+          state: ExecutionState.ExecutionState<Data>
+        ) {
+          const { executionId, tenant } = state
+          const takenAt = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
+          const taken = Snapshot.take(workflow, state, takenAt)
+          if (Result.isFailure(taken)) return yield* new SnapshotUnencodable({ executionId, ...taken.failure })
+          const snapshot = taken.success
+          const positions = yield* snapshots.positions({ tenant, executionId })
+          const prune = Snapshot.toPrune(options.retention, [...new Set([...positions, snapshot.position])])
+          yield* snapshots.save({ snapshot, prune })
+          yield* Metric.update(Metrics.snapshotsStored, 1)
+          return snapshot
+        })
+
+        const storeSoon = Effect.fnUntraced(function* <State extends string, Data>(
+          workflow: Workflow.Workflow<State, Data>,
+          state: ExecutionState.ExecutionState<Data>
+        ) {
+          // Its fiber would use the connection of a transaction that may have ended, for a state that may never be.
+          if (yield* isInTransaction) return
+          if ((yield* FiberMap.size(pending)) >= maxPending) return
+          yield* FiberMap.run(
+            pending,
+            executionKey(state),
+            store(workflow, state).pipe(
+              Effect.asVoid,
+              Effect.catchCause((cause) =>
+                Effect.andThen(
+                  Metric.update(Metrics.snapshotFailures, 1),
+                  Effect.logWarning("A snapshot was not stored; replays start further back until one is", cause)
+                )
+              )
+            ),
+            { onlyIfMissing: true }
+          )
+        })
+
+        return SnapshotWriter.of({
+          store,
+          offer: (workflow, before, state) =>
+            Snapshot.isDue(options.policy, before, state) ? storeSoon(workflow, state) : Effect.void
+        })
+      })
+    )
+}

@@ -1,0 +1,262 @@
+/** Replays executions from the log, with snapshots where they help. */
+import {
+  ExecutionState,
+  Identifier,
+  Instant,
+  Replay,
+  Snapshot,
+  type StoreError,
+  type Workflow,
+  WorkflowEventModel,
+  WorkflowExecutionModel,
+  WorkflowSnapshotModel
+} from "@refold/core"
+import { Clock, Context, Duration, Effect, Layer, Metric, Option, Result, Schema } from "effect"
+import { ExecutionNotFound, ExecutionNotStarted, PositionNotReached } from "../ExecutionErrors.ts"
+import * as Metrics from "../Metrics.ts"
+import { type SnapshotUnencodable, SnapshotWriter } from "./SnapshotWriter.ts"
+import { type WorkflowNotFound, Workflows } from "../Workflows.ts"
+
+/** The state given is not what the log folds to; nothing was stored. */
+export class SnapshotDivergence extends Schema.TaggedError<SnapshotDivergence>()("SnapshotDivergence", {
+  executionId: Schema.String,
+  /** That of the state given, so perhaps none that exists. */
+  position: Schema.Number
+}) {
+  override get message(): string {
+    return `The state given for execution "${this.executionId}" at position ${this.position} is not what its log folds to: replay it, and snapshot that`
+  }
+}
+
+export interface ReplayOptions {
+  /** Start from the newest usable snapshot, and store one when the policy calls for it. True by default. */
+  readonly useSnapshots?: boolean | undefined
+  /** ISO 8601; events of that instant included. An instant to come answers as of now. */
+  readonly replayUntil?: string | undefined
+  /** Position of the last event to fold. */
+  readonly replayTo?: number | undefined
+  /** Events read at a time: 1,000 by default. */
+  readonly batchSize?: number | undefined
+  /** Tell how the answer came about. */
+  readonly debug?: boolean | undefined
+}
+
+export interface ReplayDebug {
+  readonly eventsProcessed: number
+  readonly replayDurationMs: number
+  readonly fromSnapshot: boolean
+  readonly snapshotPosition?: number
+  /** There was a snapshot, but of another fold: it was ignored. */
+  readonly fingerprintMismatch?: boolean
+}
+
+export interface Replayed {
+  readonly executionState: ExecutionState.ExecutionState
+  readonly debug?: ReplayDebug
+}
+
+export type ReplayError =
+  | ExecutionNotFound
+  | ExecutionNotStarted
+  | PositionNotReached
+  | WorkflowNotFound
+  | Replay.CorruptHistory
+  | Identifier.InvalidInput
+  | Instant.InvalidInstant
+  | StoreError
+
+export class WorkflowEventSourcing extends Context.Service<
+  WorkflowEventSourcing,
+  {
+    /** The state of an execution: now, or at an instant or position of its past. */
+    readonly replayEvents: (
+      executionId: string,
+      tenant: string,
+      options?: ReplayOptions
+    ) => Effect.Effect<Replayed, ReplayError>
+
+    /**
+     * Stores the snapshot of what the log folds to, and returns it. Given a state, it must be what the log folds to at
+     * the state's position.
+     */
+    readonly createSnapshot: (
+      executionId: string,
+      tenant: string,
+      state?: ExecutionState.ExecutionState
+    ) => Effect.Effect<Snapshot.Snapshot, ReplayError | SnapshotDivergence | SnapshotUnencodable>
+  }
+>()("@refold/runtime/replay/WorkflowEventSourcing") {
+  /** With a snapshot policy and retention of one's own; by default every 20 events, the last 3 kept. */
+  static readonly layerWith = (
+    options: { readonly policy?: Snapshot.SnapshotPolicy; readonly retention?: Snapshot.Retention } = {}
+  ) =>
+    Layer.effect(
+      WorkflowEventSourcing,
+      Effect.suspend(() => make)
+    ).pipe(
+      Layer.provideMerge(
+        SnapshotWriter.layer({
+          policy: options.policy ?? Snapshot.defaultPolicy,
+          retention: options.retention ?? Snapshot.defaultRetention
+        })
+      )
+    )
+
+  static readonly layer = WorkflowEventSourcing.layerWith()
+}
+
+const make = Effect.gen(function* () {
+  const events = yield* WorkflowEventModel
+  const snapshots = yield* WorkflowSnapshotModel
+  const executions = yield* WorkflowExecutionModel
+  const workflows = yield* Workflows
+  const writer = yield* SnapshotWriter
+
+  const load = Effect.fnUntraced(function* (executionId: string, tenant: string) {
+    yield* Effect.fromResult(Identifier.check({ tenant, executionId }))
+    const header = yield* Effect.flatMap(
+      executions.find({ tenant, executionId }),
+      Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
+    )
+    return { header, workflow: yield* workflows.get(header.workflow.name, header.workflow.version) }
+  })
+
+  /** The newest snapshot within the bounds, as a state; or why there is none to start from. */
+  const resume = Effect.fnUntraced(function* <State extends string, Data>(
+    workflow: Workflow.Workflow<State, Data>,
+    executionId: string,
+    tenant: string,
+    bounds: Replay.Bounds
+  ) {
+    const { fingerprint } = workflow
+    const found = yield* snapshots.find({ tenant, executionId, fingerprint, ...bounds })
+    if (Option.isNone(found)) return { from: undefined, fingerprintMismatch: false }
+    const restored = Snapshot.restore(workflow, found.value)
+    if (Result.isSuccess(restored)) return { from: restored.success, fingerprintMismatch: false }
+    if (restored.failure === "Damaged") {
+      yield* Effect.logWarning("A snapshot is damaged and was ignored; `refold verify` finds such snapshots").pipe(
+        Effect.annotateLogs({ executionId, position: found.value.position })
+      )
+    }
+    return { from: undefined, fingerprintMismatch: restored.failure === "FingerprintMismatch" }
+  })
+
+  const replayEvents = Effect.fn("WorkflowEventSourcing.replayEvents")(function* (
+    executionId: string,
+    tenant: string,
+    options: ReplayOptions = {}
+  ) {
+    const startedAtMillis = yield* Clock.currentTimeMillis
+    const { batchSize, useSnapshots = true } = options
+    const bounds = yield* Effect.fromResult(checkBounds(options))
+    const { header, workflow } = yield* load(executionId, tenant)
+    if (bounds.until !== undefined && bounds.until < header.startedAt) {
+      return yield* new ExecutionNotStarted({ executionId, startedAt: header.startedAt })
+    }
+    if (bounds.to !== undefined && bounds.to > header.position) {
+      return yield* new PositionNotReached({ executionId, position: bounds.to, lastPosition: header.position })
+    }
+    const { fingerprintMismatch, from } = useSnapshots
+      ? yield* resume(workflow, executionId, tenant, bounds)
+      : { from: undefined, fingerprintMismatch: false }
+    const isWhole = bounds.until === undefined && bounds.to === undefined
+    const tail = events.read({
+      tenant,
+      executionId,
+      after: from?.position ?? 0,
+      // The end is known; what is appended from here on is for the next replay.
+      ...(isWhole ? { to: header.position } : bounds),
+      ...(batchSize === undefined ? {} : { batchSize })
+    })
+    const state = yield* Replay.foldStream(workflow, from, tail, bounds)
+    // Events after an instant are not missing; all that is known of it is that the execution had started.
+    const leastPosition = bounds.until === undefined ? (bounds.to ?? header.position) : 1
+    if (state === undefined || state.position < leastPosition) {
+      return yield* new Replay.CorruptHistory({
+        tenant,
+        executionId,
+        position: (state?.position ?? 0) + 1,
+        reason: `the event is missing, though the execution is at position ${header.position}`
+      })
+    }
+    const eventsProcessed = state.position - (from?.position ?? 0)
+    const replayDurationMs = (yield* Clock.currentTimeMillis) - startedAtMillis
+    yield* Metric.update(Metrics.eventsReplayed, eventsProcessed)
+    yield* Metric.update(Metrics.replayDuration, Duration.millis(replayDurationMs))
+    if (from !== undefined) yield* Metric.update(Metrics.snapshotHits, 1)
+    // An answer about the past says nothing of what the next replay of the present will need.
+    if (isWhole && useSnapshots) yield* writer.offer(workflow, from ?? Snapshot.origin, state)
+
+    const answer: Replayed = { executionState: state }
+    if (options.debug !== true) return answer
+    return {
+      ...answer,
+      debug: {
+        eventsProcessed,
+        replayDurationMs,
+        fromSnapshot: from !== undefined,
+        ...(from === undefined ? {} : { snapshotPosition: from.position }),
+        ...(fingerprintMismatch ? { fingerprintMismatch } : {})
+      }
+    }
+  })
+
+  const createSnapshot = Effect.fn("WorkflowEventSourcing.createSnapshot")(function* (
+    executionId: string,
+    tenant: string,
+    state?: ExecutionState.ExecutionState
+  ) {
+    const { header, workflow } = yield* load(executionId, tenant)
+    const diverges = (position: number) => new SnapshotDivergence({ executionId, position })
+    if (state !== undefined && !isWholeWithin(state.position, header.position)) return yield* diverges(state.position)
+    // From the log alone: a snapshot made from a snapshot would pass on what is wrong with it.
+    const { executionState } = yield* replayEvents(executionId, tenant, {
+      useSnapshots: false,
+      ...(state === undefined ? {} : { replayTo: state.position })
+    })
+    if (state !== undefined && !isSame(workflow, state, executionState)) return yield* diverges(state.position)
+    return yield* writer.store(workflow, executionState)
+  })
+
+  return WorkflowEventSourcing.of({ replayEvents, createSnapshot })
+})
+
+const isWholeWithin = (value: number, last: number): boolean => Number.isInteger(value) && value >= 1 && value <= last
+
+/** Whether two states are equal in every field, their data as its schema encodes it. */
+const isSame = (
+  workflow: Workflow.Workflow,
+  left: ExecutionState.ExecutionState,
+  right: ExecutionState.ExecutionState
+): boolean => {
+  if (!workflow.isData(left.data) || left.isComplete !== right.isComplete) return false
+  const [a, b] = [workflow.encodeData(left.data), workflow.encodeData(right.data)]
+  return (
+    Result.isSuccess(a) &&
+    Result.isSuccess(b) &&
+    ExecutionState.hash(left, a.success) === ExecutionState.hash(right, b.success)
+  )
+}
+
+const checkBounds = ({
+  batchSize,
+  replayTo,
+  replayUntil
+}: ReplayOptions): Result.Result<Replay.Bounds, Identifier.InvalidInput | Instant.InvalidInstant> => {
+  const refuse = (field: string, problem: string) => Result.fail(new Identifier.InvalidInput({ field, problem }))
+  if (batchSize !== undefined && !isWholeWithin(batchSize, maxBatchSize)) {
+    return refuse("batchSize", `must be a whole number from 1 to ${maxBatchSize}`)
+  }
+  if (replayTo !== undefined && !isWholeWithin(replayTo, maxPosition)) {
+    return refuse("replayTo", "must be a position: a whole number from 1")
+  }
+  const to = replayTo === undefined ? {} : { to: replayTo }
+  return replayUntil === undefined
+    ? Result.succeed(to)
+    : Result.map(Instant.parse(replayUntil), (until) => ({ ...to, until }))
+}
+
+const maxBatchSize = 10_000
+
+/** What a position's column holds. */
+const maxPosition = 2_147_483_647

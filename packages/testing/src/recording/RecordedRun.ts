@@ -1,0 +1,323 @@
+/**
+ * Recorded histories: the events of an execution, each with what the build that recorded them made of it. Another build
+ * replays them, and says what it makes of them instead.
+ *
+ * A history is a header and one line per event, in order from the first one on. It is a stored format: files of it outlive
+ * the build that wrote them.
+ */
+import type { ExecutionState } from "@refold/core"
+import {
+  Decision,
+  Identifier,
+  Json,
+  Place,
+  Replay,
+  startedEventName,
+  Upcast,
+  Workflow,
+  WorkflowEvent
+} from "@refold/core"
+import { Result, Schema } from "effect"
+
+/** Version of the format of a history itself. A reader refuses a newer one. */
+export const formatVersion = 1
+
+export const Header = Schema.Struct({
+  /** The format version. */
+  history: Schema.Int.check(Schema.isGreaterThan(0)),
+  workflow: Schema.Struct({ name: Identifier.Identifier, version: Place }),
+  /** Lines that follow: a file with fewer was cut off. */
+  eventCount: Schema.Int.check(Schema.isGreaterThan(0)),
+  isRedacted: Schema.Boolean
+})
+export type Header = typeof Header.Type
+
+/** What `decide` says of an event that was submitted once more, on the state before it. */
+export const Verdict = Schema.TaggedUnion({
+  Accepted: { toState: Schema.String },
+  /** `error` is the tag of the refusal, `reason` its sentence. */
+  Refused: { error: Schema.String, reason: Schema.String },
+  /** A guard or an upcaster threw. */
+  Threw: { cause: Schema.String }
+})
+export type Verdict = typeof Verdict.Type
+
+/** The state after an event. Its position and its instants are the event's own. */
+export const StateRecord = Schema.Struct({
+  currentState: Identifier.Identifier,
+  isComplete: Schema.Boolean,
+  /** Whether the data is what its schema says. */
+  isValid: Schema.Boolean,
+  /** The data as a store would keep it; absent when it cannot be, and in a file also when the event left it as it was. */
+  data: Schema.optionalKey(Schema.Json)
+})
+export type StateRecord = typeof StateRecord.Type
+
+/**
+ * **Details**
+ *
+ * `verdict` and `state` are absent where the build that recorded the history had no definition or could not read the event.
+ * Without them, the event is expected to be accepted, and to lead to its `to_state`.
+ */
+export const Line = Schema.Struct({
+  event: WorkflowEvent,
+  verdict: Schema.optionalKey(Verdict),
+  state: Schema.optionalKey(StateRecord)
+})
+export type Line = typeof Line.Type
+
+/** A part of the data that is not as recorded. `path` is a JSON pointer; a side on which the part is missing is absent. */
+export interface Change {
+  readonly path: string
+  readonly recorded?: Json.Json
+  readonly found?: Json.Json
+}
+
+/** What a build makes of an event in place of what was recorded. */
+export type Difference = { readonly position: number; readonly eventName: string } & (
+  | { readonly _tag: "Decision"; readonly recorded: Verdict; readonly found: Verdict }
+  | { readonly _tag: "State"; readonly recorded: StateName; readonly found: StateName }
+  /** The first {@link maxChanges} changes, and how many there are. */
+  | { readonly _tag: "Data"; readonly changes: ReadonlyArray<Change>; readonly changeCount: number }
+  /** The data is no longer what its schema says. */
+  | { readonly _tag: "InvalidData"; readonly path: string; readonly problem: string }
+  /** The payload is of a version that this build does not know yet. Ends the history. */
+  | { readonly _tag: "NewerSchema"; readonly schemaVersion: number; readonly knownVersion: number }
+  /** The event cannot be folded. Ends the history. */
+  | { readonly _tag: "Unreadable"; readonly reason: string }
+)
+
+interface StateName {
+  readonly currentState: string
+  readonly isComplete: boolean
+}
+
+export const maxChanges = 20
+
+/** What a build makes of one event. */
+export interface Outcome {
+  readonly after: ExecutionState.ExecutionState
+  /** Absent for the first event of an imported log, which nobody decided. */
+  readonly verdict?: Verdict
+  readonly state: StateRecord
+  /** What is wrong with the data, if `state` is not valid. */
+  readonly problem?: Json.JsonProblem
+}
+
+/**
+ * Folds an event into the state before it, and decides it once more. What a definition throws is part of the answer.
+ *
+ * **Details**
+ *
+ * Fails with the reason when the event cannot be folded. Its payload is decided in its current version, however large.
+ */
+export const replay = (
+  workflow: Workflow.Workflow,
+  before: ExecutionState.ExecutionState | undefined,
+  event: WorkflowEvent
+): Result.Result<Outcome, string> => {
+  // First, since `evolve` might change what the guards are to see.
+  const verdict = decideAgain(workflow, before, event)
+  return Result.flatMap(
+    attempt(() => Replay.evolve(workflow, before, event)),
+    (folded) => {
+      if (Result.isFailure(folded)) return Result.fail(folded.failure.reason)
+      const after = folded.success
+      if (after === undefined || after === before) return Result.fail("it is in the history twice")
+      return Result.map(
+        attempt(() => examine(workflow, after)),
+        (examined) => ({ after, ...(verdict === undefined ? {} : { verdict }), ...examined })
+      )
+    }
+  )
+}
+
+const decideAgain = (
+  workflow: Workflow.Workflow,
+  before: ExecutionState.ExecutionState | undefined,
+  event: WorkflowEvent
+): Verdict | undefined => {
+  const decided = attempt(() => {
+    if (before !== undefined) return decide(workflow, before, event)
+    return event.event_name === startedEventName ? start(workflow, event) : undefined
+  })
+  if (Result.isFailure(decided)) return { _tag: "Threw", cause: decided.failure }
+  if (decided.success === undefined) return undefined
+  return Result.match(decided.success, {
+    onFailure: (rejection): Verdict => ({ _tag: "Refused", error: rejection._tag, reason: rejection.message }),
+    onSuccess: ({ events: [{ to_state }] }) => ({ _tag: "Accepted", toState: to_state })
+  })
+}
+
+const decide = (workflow: Workflow.Workflow, before: ExecutionState.ExecutionState, event: WorkflowEvent) => {
+  const { event_name, event_type, metadata, user_id } = event
+  const schema = workflow.events[event_name]
+  // A version that no upcaster reads is refused with the payload as it stands; folding it says why.
+  const payload =
+    schema === undefined
+      ? event.payload
+      : Result.getOrElse(
+          Upcast.apply(Upcast.upcastersOf(schema), event.schema_version, event.payload),
+          () => event.payload
+        )
+  const submission = {
+    event_name,
+    event_type,
+    metadata,
+    ...(user_id === undefined ? {} : { user_id }),
+    ...(payload === undefined ? {} : { payload }),
+    // Of a typed workflow the table says where it leads, which is what is asked here.
+    ...(Workflow.isOpen(workflow) ? { to_state: event.to_state } : {})
+  }
+  return Decision.decide(workflow, before, submission, { maxPayloadBytes: Number.POSITIVE_INFINITY })
+}
+
+const start = (workflow: Workflow.Workflow, { metadata, payload, user_id }: WorkflowEvent) => {
+  const data = Json.asObject(payload)
+  const request = { metadata, ...(user_id === undefined ? {} : { user_id }), ...(data === undefined ? {} : { data }) }
+  return Decision.start(workflow, request, { maxPayloadBytes: Number.POSITIVE_INFINITY })
+}
+
+const examine = (
+  workflow: Workflow.Workflow,
+  state: ExecutionState.ExecutionState
+): Pick<Outcome, "state" | "problem"> => {
+  const { currentState, isComplete } = state
+  const encoded = workflow.encodeData(state.data)
+  if (Result.isFailure(encoded)) {
+    return { state: { currentState, isComplete, isValid: false }, problem: encoded.failure }
+  }
+  const data = encoded.success
+  if (workflow.isData(state.data)) return { state: { currentState, isComplete, isValid: true, data } }
+  const problem = Result.match(workflow.checkData(data), {
+    onFailure: (failure) => failure,
+    onSuccess: () => ({ path: "", problem: "is refused by its schema" })
+  })
+  return { state: { currentState, isComplete, isValid: false, data }, problem }
+}
+
+/** What a definition does, and what it throws as a sentence. */
+const attempt = <A>(run: () => A): Result.Result<A, string> =>
+  Result.try({ try: run, catch: (cause) => `the definition threw ${String(cause)}` })
+
+/** A history being recorded or checked: what its next line is seen against. */
+export interface Cursor {
+  readonly state: ExecutionState.ExecutionState | undefined
+  /** The data that the file recorded last. */
+  readonly recordedData: Json.Json | undefined
+  /** What was last said of the data, so that it is not said again for every event that follows. */
+  readonly said: string
+}
+
+export const origin: Cursor = { state: undefined, recordedData: undefined, said: "[]" }
+
+/** The line of an event that was replayed; its data is left out when it is that of the cursor. */
+export const record = (
+  cursor: Cursor,
+  event: WorkflowEvent,
+  { after, state, verdict }: Outcome
+): { readonly cursor: Cursor; readonly line: Line } => {
+  const { data, ...rest } = state
+  const isAsBefore = data === undefined || isSameJson(data, cursor.recordedData)
+  return {
+    // As text, since a handler may change the data that it is given next.
+    cursor: { ...cursor, state: after, recordedData: isAsBefore ? cursor.recordedData : structuredClone(data) },
+    line: {
+      event,
+      ...(verdict === undefined ? {} : { verdict }),
+      state: isAsBefore ? rest : { ...rest, data }
+    }
+  }
+}
+
+/** One line checked: the differences, and where the next line begins; no cursor when the history cannot go on. */
+export interface Checked {
+  readonly differences: ReadonlyArray<Difference>
+  readonly cursor?: Cursor
+}
+
+/**
+ * Replays an event with a definition, and compares with the line what comes of it.
+ *
+ * **Details**
+ *
+ * Data that differs as it did after the event before is not reported again.
+ */
+export const check = (workflow: Workflow.Workflow, cursor: Cursor, line: Line): Checked => {
+  const { event } = line
+  const at = { position: event.position, eventName: event.event_name }
+  const knownVersion = workflow.schemaVersion(event.event_name)
+  if (Object.hasOwn(workflow.events, event.event_name) && event.schema_version > knownVersion) {
+    return { differences: [{ ...at, _tag: "NewerSchema", schemaVersion: event.schema_version, knownVersion }] }
+  }
+  const replayed = replay(workflow, cursor.state, event)
+  if (Result.isFailure(replayed)) {
+    return { differences: [{ ...at, _tag: "Unreadable", reason: replayed.failure }] }
+  }
+  const { after, problem, state, verdict } = replayed.success
+  const differences: Array<Difference> = []
+
+  const expected: Verdict = line.verdict ?? { _tag: "Accepted", toState: event.to_state }
+  if (verdict !== undefined && !isSameVerdict(expected, verdict)) {
+    differences.push({ ...at, _tag: "Decision", recorded: expected, found: verdict })
+  }
+  const recorded = line.state
+  if (recorded !== undefined && nameOf(recorded) !== nameOf(state)) {
+    differences.push({ ...at, _tag: "State", recorded: toName(recorded), found: toName(state) })
+  }
+  // Not by `??`: null is data too.
+  const isAsBefore = recorded !== undefined && recorded.data === undefined
+  const recordedData = isAsBefore ? cursor.recordedData : recorded?.data
+  const changes = recordedData === undefined || state.data === undefined ? [] : changesBetween(recordedData, state.data)
+  const invalid = problem !== undefined && recorded?.isValid !== false ? [problem] : []
+  const said = JSON.stringify([...changes, ...invalid])
+  if (said !== cursor.said) {
+    if (changes.length > 0) {
+      differences.push({
+        ...at,
+        _tag: "Data",
+        // As they are now: a handler may change the data that it is given next.
+        changes: structuredClone(changes.slice(0, maxChanges)),
+        changeCount: changes.length
+      })
+    }
+    for (const each of invalid) differences.push({ ...at, _tag: "InvalidData", ...each })
+  }
+  return { differences, cursor: { state: after, recordedData, said } }
+}
+
+const isSameVerdict = (left: Verdict, right: Verdict): boolean => {
+  if (left._tag === "Accepted") return right._tag === "Accepted" && left.toState === right.toState
+  if (left._tag === "Refused") return right._tag === "Refused" && left.error === right.error
+  return right._tag === "Threw"
+}
+
+const toName = ({ currentState, isComplete }: StateRecord): StateName => ({ currentState, isComplete })
+
+const nameOf = (state: StateRecord): string => JSON.stringify(toName(state))
+
+const isSameJson = (left: Json.Json, right: Json.Json | undefined): boolean =>
+  right !== undefined && Json.canonical(left) === Json.canonical(right)
+
+const changesBetween = (recorded: Json.Json, found: Json.Json, path = ""): ReadonlyArray<Change> => {
+  const [left, right] = [membersOf(recorded), membersOf(found)]
+  if (left === undefined || right === undefined || Array.isArray(recorded) !== Array.isArray(found)) {
+    return isSameJson(recorded, found) ? [] : [{ path, recorded, found }]
+  }
+  const removed = [...left].filter(([key]) => !right.has(key))
+  return [
+    ...removed.map(([key, value]) => ({ path: `${path}/${Json.pointerPart(key)}`, recorded: value })),
+    ...[...right].flatMap(([key, value]) => {
+      const at = `${path}/${Json.pointerPart(key)}`
+      const before = left.get(key)
+      return before === undefined ? [{ path: at, found: value }] : changesBetween(before, value, at)
+    })
+  ]
+}
+
+/** The parts of a value that has any. */
+const membersOf = (value: Json.Json): ReadonlyMap<string, Json.Json> | undefined => {
+  if (Array.isArray(value)) return new Map(value.map((each, place) => [String(place), each]))
+  const object = Json.asObject(value)
+  return object === undefined ? undefined : new Map(Object.entries(object))
+}
