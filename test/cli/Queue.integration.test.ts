@@ -168,7 +168,7 @@ describe("refold dead-letters, on a server", () => {
     const redrive = ["dead-letters", "redrive", processingId, "--tenant", "acme", "--execution", "D-1"]
     expect(await run(redrive)).toMatchObject({ code: 0, stdout: "Waits again: first of D-1\n" })
     const again = await run(redrive)
-    expect([again.code, complaint(again)]).toEqual([1, expect.stringContaining("is no dead letter: it is waiting")])
+    expect([again.code, complaint(again)]).toEqual([1, expect.stringContaining("is no dead letter: it is pending")])
 
     await work()
     expect(await stateOf("D-1")).toMatchObject({ currentState: "done", position: 3 })

@@ -9,4 +9,4 @@ if (major < 22 || (major === 22 && minor < 19)) {
 }
 // Compiling the modules is half of a short command's time; Node keeps the result for the next one.
 module.enableCompileCache()
-await import("XPKG:packages/runtime/dist/main.js")
+await import("../dist/main.js")
