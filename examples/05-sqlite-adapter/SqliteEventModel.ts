@@ -69,16 +69,14 @@ const commitOne = (
   const partition = Partition.of(tenant, executionId, partitionCount)
   const [lastOffset = 0] = sql.all(Schema.Int)`
     select coalesce(max("offset"), 0) from events where partition = ${partition}`
-  let updatedAt = header?.updatedAt ?? ""
-  const events = eventsOf(commit).map(({ created_at, idempotency_key = null, ...event }, place): WorkflowEvent => {
-    updatedAt = created_at ?? (now > updatedAt ? now : updatedAt)
-    const [position, offset] = [expectedPosition + place + 1, lastOffset + place + 1]
-    const stamps = { created_at: updatedAt, recorded_at: created_at === undefined ? updatedAt : now }
-    const record = { ...event, tenant, execution_id: executionId, position, partition, offset, ...stamps }
-    sql.run`insert into events values (${tenant}, ${executionId}, ${position}, ${partition}, ${offset},
-      ${event.event_id}, ${idempotency_key}, ${updatedAt}, ${JSON.stringify(record)})`
-    return record
-  })
+  const lastUpdate = header?.updatedAt ?? ""
+  const stampedAt = now > lastUpdate ? now : lastUpdate
+  const events = Commit.stamp(commit, { partition, lastOffset, stampedAt, now })
+  for (const [index, event] of events.entries()) {
+    const key = Commit.eventsOf(commit)[index]?.idempotency_key ?? null
+    sql.run`insert into events values (${tenant}, ${executionId}, ${event.position}, ${partition}, ${event.offset},
+      ${event.event_id}, ${key}, ${event.created_at}, ${JSON.stringify(event)})`
+  }
   const moved: ExecutionHeader = {
     tenant,
     executionId,
@@ -87,14 +85,11 @@ const commitOne = (
     position: expectedPosition + events.length,
     isComplete: commit.isComplete,
     startedAt: header?.startedAt ?? events[0]?.created_at ?? now,
-    updatedAt
+    updatedAt: events.at(-1)?.created_at ?? lastUpdate
   }
   sql.run`insert or replace into executions values (${tenant}, ${executionId}, ${JSON.stringify(moved)})`
   return Result.succeed({ events })
 }
-
-/** The events of either kind, as one. */
-const eventsOf = (commit: Commit.Commit): ReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> => commit.events
 
 const refused = { operation: "Appending events", reason: "Refused", isRetryable: false } as const
 const noQueue = new StoreError({ ...refused, detail: "this store has no queue" })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { Decision, type ExecutionState, Workflow, Identifier, type Submission } from "@refold/core"
-import { Invoice, eventAt } from "./Invoice.ts"
+import { Invoice } from "./Invoice.ts"
 
 const stateOf = <Data>(
   workflow: Workflow.Workflow<string, Data>,
@@ -319,18 +319,23 @@ describe("Decision.start", () => {
 })
 
 describe("Decision.checkSubmission", () => {
+  const execution = { executionId: "1", workflow: Invoice.ref }
+
   it("asks the schema where there is a definition, whatever state the execution is in", () => {
-    assert.isTrue(Result.isSuccess(Decision.checkSubmission(Invoice, paid)))
-    const refused = rejection(Decision.checkSubmission(Invoice, { event_name: "Paid", payload: { at: "noon" } }))
+    assert.isTrue(Result.isSuccess(Decision.checkSubmission(execution, Invoice, paid)))
+    const refused = rejection(
+      Decision.checkSubmission(execution, Invoice, { event_name: "Paid", payload: { at: "noon" } })
+    )
     assert.match(refused.message, /^The payload of Paid at \/at is refused by its schema: /)
     assert.strictEqual(
-      rejection(Decision.checkSubmission(Invoice, { event_name: "Unknown", payload: {} })).message,
+      rejection(Decision.checkSubmission(execution, Invoice, { event_name: "Unknown", payload: {} })).message,
       `The payload of Unknown belongs to no event of workflow "invoice"`
     )
   })
 
   it("without a definition asks only whether the submission can be stored", () => {
-    const check = (submission: Submission, options = {}) => Decision.checkSubmission(undefined, submission, options)
+    const check = (submission: Submission, options = {}) =>
+      Decision.checkSubmission(execution, undefined, submission, options)
     assert.isTrue(Result.isSuccess(check({ event_name: "Unknown", payload: [1] })))
     assert.isTrue(Result.isSuccess(check({ event_name: "Unknown" })))
     assert.instanceOf(rejection(check({ event_name: "" })), Identifier.InvalidInput)
@@ -339,47 +344,5 @@ describe("Decision.checkSubmission", () => {
       rejection(check({ event_name: "Unknown", payload: "long" }, { maxPayloadBytes: 5 })),
       Decision.PayloadInvalid
     )
-  })
-})
-
-describe("Decision.isSameRequest", () => {
-  const request: Submission = {
-    event_name: "Added",
-    event_type: "manual",
-    to_state: "Draft",
-    user_id: "ann",
-    payload: { cents: 5, note: "a" }
-  }
-  const event = eventAt(2, { event_type: "manual", user_id: "ann", payload: { note: "a", cents: 5 } })
-  const { payload: _payload, ...withoutPayload } = event
-
-  it("is what the event holds, in any order of keys, wherever it came from", () => {
-    assert.isTrue(Decision.isSameRequest(event, request))
-    assert.isTrue(Decision.isSameRequest(event, { ...request, metadata: { correlation_id: "c" } }))
-  })
-
-  it("takes what the request leaves out as what it then stands for", () => {
-    const { payload: _payload, to_state: _state, ...brief } = request
-    assert.isTrue(Decision.isSameRequest(event, { ...brief, payload: { cents: 5, note: "a" } }))
-    assert.isTrue(Decision.isSameRequest(withoutPayload, brief))
-    const { event_type: _type, ...untyped } = request
-    assert.isTrue(Decision.isSameRequest({ ...event, event_type: "workflow" }, untyped))
-  })
-
-  it.each<[string, Partial<Submission>]>([
-    ["event", { event_name: "Removed" }],
-    ["type", { event_type: "workflow" }],
-    ["target", { to_state: "Paid" }],
-    ["user", { user_id: "bob" }],
-    ["payload", { payload: { cents: 6, note: "a" } }],
-    ["payload, which none could store", { payload: "\0" }]
-  ])("is not a request with another %s", (_what, change) => {
-    assert.isFalse(Decision.isSameRequest(event, { ...request, ...change }))
-  })
-
-  it("is not a request that brings a payload where the event has none, or the other way round", () => {
-    assert.isFalse(Decision.isSameRequest(withoutPayload, request))
-    const { payload: _payload, ...brief } = request
-    assert.isFalse(Decision.isSameRequest(event, brief))
   })
 })

@@ -12,8 +12,6 @@ const submission: Submission = {
   workflow: "invoice"
 }
 
-const hash = QueuedEvent.requestHash
-
 describe("Submission", () => {
   it("is data that is checked when read: an event by name, and nothing that cannot be stored", () => {
     const isSubmission = Schema.is(Submission)
@@ -53,34 +51,6 @@ describe("QueuedEvent.QueueClosed", () => {
     const ended = new QueuedEvent.QueueClosed({ ...ref, finalState: "Paid" })
     assert.strictEqual(ended.message, 'Execution "1" is complete, in state "Paid"; start another one')
     assert.strictEqual(ended._tag, "QueueClosed")
-  })
-})
-
-describe("QueuedEvent.requestHash", () => {
-  it("is the same for the same request: in another order of keys, from elsewhere, with the default type left out", () => {
-    const { event_type: _type, ...untyped } = submission
-    assert.strictEqual(hash({ ...submission, payload: { note: "a", cents: 5 } }), hash(submission))
-    assert.strictEqual(hash({ ...submission, metadata: { correlation_id: "c" } }), hash(submission))
-    assert.strictEqual(hash(untyped), hash(submission))
-  })
-
-  it.each<[string, Submission]>([
-    ["event", { ...submission, event_name: "Removed" }],
-    ["type", { ...submission, event_type: "manual" }],
-    ["target", { ...submission, to_state: "Review" }],
-    ["user", { ...submission, user_id: "bob" }],
-    ["payload", { ...submission, payload: { cents: 6, note: "a" } }],
-    ["order within a list", { ...submission, payload: [2, 1] }],
-    ["workflow", { ...submission, workflow: "order" }]
-  ])("differs with another %s", (_what, other) => {
-    assert.notStrictEqual(hash(other), hash(submission))
-    assert.notStrictEqual(hash({ ...submission, payload: [1, 2] }), hash({ ...submission, payload: [2, 1] }))
-  })
-
-  it("keeps apart a field that is absent from one that moved", () => {
-    const bare: Submission = { event_name: "Added" }
-    assert.notStrictEqual(hash({ ...bare, to_state: "x" }), hash({ ...bare, user_id: "x" }))
-    assert.notStrictEqual(hash({ ...bare, user_id: "x" }), hash({ ...bare, payload: "x" }))
   })
 })
 

@@ -246,11 +246,11 @@ describe("enqueueEvent with an idempotency key", () => {
     ["event", cancel],
     ["user", { ...add(5), user_id: "ann" }],
     ["type", { ...add(5), event_type: "manual" }],
-    ["target", { ...add(5), to_state: "Draft" }]
+    ["target", { ...add(5), to_state: "Review" }]
   ])("refuses another %s under the same key, before and after processing and completion", ([, other]) =>
     Effect.gen(function* () {
       yield* orderOf(0)
-      const first = yield* enqueue(add(5), keyed)
+      const first = yield* enqueue({ ...add(5), to_state: "Draft" }, keyed)
       const refused = Effect.map(Effect.flip(enqueue(other, keyed)), (error) =>
         assert.deepInclude(error, { _tag: "IdempotencyConflict", executionId: "order-1", idempotencyKey: "k" })
       )
@@ -261,6 +261,32 @@ describe("enqueueEvent with an idempotency key", () => {
       yield* refused
       assert.deepStrictEqual(yield* enqueue(add(5), keyed), first)
       assert.strictEqual((yield* entriesOf()).length, 1)
+    }).pipe(Effect.provide(memory()))
+  )
+
+  it.effect("knows the same request in other words: with or without workflow and target, submitted or queued", () =>
+    Effect.gen(function* () {
+      yield* orderOf(0)
+      const { workflow: _workflow, ...plain } = add(5)
+      const spellings: ReadonlyArray<Submission> = [plain, add(5), { ...plain, to_state: "Draft" }]
+      const first = yield* enqueue(plain, keyed)
+      for (const each of spellings) assert.deepStrictEqual(yield* enqueue(each, keyed), first)
+      yield* processAll()
+      for (const each of spellings) {
+        assert.deepStrictEqual(yield* enqueue(each, keyed), first)
+        assert.strictEqual((yield* submit(each, keyed)).position, 2)
+      }
+      assert.strictEqual((yield* eventsOf()).length, 2)
+    }).pipe(Effect.provide(memory()))
+  )
+
+  it.effect("refuses a request made for another workflow under a known key", () =>
+    Effect.gen(function* () {
+      yield* orderOf(0)
+      const { workflow: _workflow, ...plain } = add(5)
+      yield* enqueue(plain, keyed)
+      const error = yield* Effect.flip(enqueue({ ...plain, workflow: "invoice" }, keyed))
+      assert.strictEqual(error._tag, "WorkflowMismatch")
     }).pipe(Effect.provide(memory()))
   )
 

@@ -9,6 +9,7 @@ import {
   Step,
   QueuedEvent,
   Replay,
+  Request,
   Snapshot,
   type Workflow,
   type StoreError,
@@ -20,7 +21,20 @@ import {
   Identifier,
   type Submission
 } from "@refold/core"
-import { Array, Clock, Context, type Duration, Effect, Layer, Metric, Option, Result, Schedule, Schema } from "effect"
+import {
+  Array,
+  Clock,
+  Context,
+  type Duration,
+  Effect,
+  Layer,
+  Metric,
+  Option,
+  Predicate,
+  Result,
+  Schedule,
+  Schema
+} from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EventProcessor } from "./queue/EventProcessor.ts"
 import { LruCache } from "./execution/LruCache.ts"
@@ -155,12 +169,7 @@ export type StartError =
   | QueuedEvent.IdempotencyConflict
   | WorkflowNotFound
 
-export type SubmitError =
-  | ReplayError
-  | Decision.Rejection
-  | QueuedEvent.IdempotencyConflict
-  | Decision.WorkflowMismatch
-  | ExecutionContended
+export type SubmitError = ReplayError | Decision.Rejection | QueuedEvent.IdempotencyConflict | ExecutionContended
 
 export interface RuntimeOptions {
   /** Bytes of JSON that a payload may have; 256 KiB by default. */
@@ -251,7 +260,13 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
 }
 
 /** What `decide` refuses a submission with. */
-const rejections = ["TransitionRejected", "PayloadInvalid", "ExecutionComplete", "InvalidInput"] as const
+const rejections = [
+  "TransitionRejected",
+  "PayloadInvalid",
+  "ExecutionComplete",
+  "WorkflowMismatch",
+  "InvalidInput"
+] as const
 
 /** Executions whose workflow is remembered, for what is enqueued to them. */
 const maxWorkflowRefs = 10_000
@@ -287,7 +302,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     const found = yield* events.findByIdempotencyKey({ tenant, executionId, idempotencyKey })
     if (Option.isNone(found)) return Option.none<ExecutionState.ExecutionState>()
     const conflict = new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
-    if (!Decision.isSameRequest(found.value, request)) return yield* conflict
+    if (!Request.isSame(found.value, request)) return yield* conflict
     const { executionState } = yield* sourcing.replayEvents(executionId, tenant, { replayTo: found.value.position })
     if (request.workflow !== undefined && request.workflow !== executionState.workflow.name) return yield* conflict
     return Option.some(executionState)
@@ -368,14 +383,11 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
   })
 
   const submitOn = Effect.fnUntraced(function* (state: ExecutionState.ExecutionState, options: SubmitOptions) {
-    const { executionId, submission } = options
+    const { submission } = options
     // After the state: a rival that uses the key from here on moves the execution, and that is a conflict.
     const first = yield* firstResult(options, submission)
     if (Option.isSome(first)) return first.value
     const { name, version } = state.workflow
-    if (submission.workflow !== undefined && submission.workflow !== name) {
-      return yield* new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name })
-    }
     const workflow = yield* workflows.get(name, version)
     const decision = yield* Effect.fromResult(Decision.decide(workflow, state, submission, limits))
     return yield* append(workflow, state, decision, options)
@@ -418,16 +430,6 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     return yield* (yield* events.isInTransaction) ? submitted : lock.run(options, submitted)
   }, Effect.withSpan("TypeScriptWorkflowRuntime.submitEvent"))
 
-  /** Refuses what no later state could accept, whatever the execution has come to. */
-  const checkEnqueued = (
-    { executionId, submission }: SubmitOptions,
-    { name }: ExecutionHeader["workflow"],
-    workflow: Workflow.Workflow | undefined
-  ): Result.Result<unknown, Decision.WorkflowMismatch | Identifier.InvalidInput | Decision.PayloadInvalid> =>
-    submission.workflow !== undefined && submission.workflow !== name
-      ? Result.fail(new Decision.WorkflowMismatch({ executionId, expected: submission.workflow, actual: name }))
-      : Decision.checkSubmission(workflow, submission, limits)
-
   /** Whether the key was used before: then it has its answer, whatever the execution has come to since. */
   const isKeyKnown = ({ executionId, idempotencyKey, tenant }: SubmitOptions) =>
     idempotencyKey === undefined
@@ -457,8 +459,11 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     const { executionId, idempotencyKey, submission, tenant } = options
     if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
     const workflow = yield* Effect.option(workflows.get(ref.name, ref.version))
-    const checked = checkEnqueued(options, ref, Option.getOrUndefined(workflow))
-    if (Result.isFailure(checked) && !(yield* isKeyKnown(options))) return yield* Effect.fail(checked.failure)
+    const execution = { executionId, workflow: ref }
+    const checked = Decision.checkSubmission(execution, Option.getOrUndefined(workflow), submission, limits)
+    if (Result.isFailure(checked) && (isMismatch(checked.failure) || !(yield* isKeyKnown(options)))) {
+      return yield* Effect.fail(checked.failure)
+    }
     const event: QueuedEvent.NewQueuedEvent = {
       tenant,
       executionId,
@@ -581,6 +586,9 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
     waitForCompletion
   })
 })
+
+/** A key is for one execution, so it stands for no request that was made for another workflow. */
+const isMismatch = Predicate.isTagged("WorkflowMismatch")
 
 /** Queued events settled in one turn of `processQueuedEvent`, and its turns: a longer queue is a worker's job. */
 const eventsPerTurn = 16

@@ -34,7 +34,7 @@ export const layer = Layer.effect(
     /** Whether an event of the commit bears an id or a key that is taken. */
     const isTaken = (commit: Commit.Commit): boolean => {
       const keys = findExecution(commit.tenant, commit.executionId)?.idempotencyKeys
-      return eventsOf(commit).some(
+      return Commit.eventsOf(commit).some(
         ({ event_id, idempotency_key }) =>
           eventIds.get(commit.tenant)?.has(event_id) === true ||
           (idempotency_key !== undefined && keys?.has(idempotency_key) === true)
@@ -60,24 +60,18 @@ export const layer = Layer.effect(
         idempotencyKeys: new Map<string, number>(),
         queue: []
       }
-      let updatedAt = execution?.header.updatedAt ?? ""
-      const events = eventsOf(commit).map(
-        ({ created_at, idempotency_key, payload, ...event }, place): WorkflowEvent => {
-          if (idempotency_key !== undefined) written.idempotencyKeys.set(idempotency_key, position + place + 1)
-          updatedAt = created_at ?? (now > updatedAt ? now : updatedAt)
-          return {
-            ...event,
-            ...(payload === undefined ? {} : { payload: asStored(payload) }),
-            tenant,
-            execution_id: executionId,
-            position: position + place + 1,
-            created_at: updatedAt,
-            recorded_at: created_at === undefined ? updatedAt : now,
-            partition,
-            offset: feed.length + place + 1
-          }
-        }
+      const lastUpdate = execution?.header.updatedAt ?? ""
+      const events = Commit.stamp(commit, {
+        partition,
+        lastOffset: feed.length,
+        stampedAt: now > lastUpdate ? now : lastUpdate,
+        now
+      }).map((event): WorkflowEvent =>
+        event.payload === undefined ? event : { ...event, payload: asStored(event.payload) }
       )
+      for (const [index, { idempotency_key: key }] of Commit.eventsOf(commit).entries()) {
+        if (key !== undefined) written.idempotencyKeys.set(key, position + index + 1)
+      }
       written.events.push(...events)
       const ids = eventIds.get(tenant) ?? new Set<string>()
       eventIds.set(tenant, ids)
@@ -104,7 +98,7 @@ export const layer = Layer.effect(
           position: position + events.length,
           isComplete: commit.isComplete,
           startedAt: execution?.header.startedAt ?? events[0]?.created_at ?? now,
-          updatedAt
+          updatedAt: events.at(-1)?.created_at ?? lastUpdate
         }
       })
       feed.push(...events)
@@ -156,9 +150,6 @@ export const layer = Layer.effect(
     })
   })
 )
-
-/** The events of either kind, as one. */
-const eventsOf = (commit: Commit.Commit): ReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> => commit.events
 
 /** Executions of a range by id, as Postgres's collation "C" has them. */
 export const inOrder = (

@@ -6,6 +6,7 @@ import {
   Instant,
   Partition,
   QueuedEvent,
+  Request,
   WorkflowEventProcessingModel,
   executionKey
 } from "@refold/core"
@@ -100,10 +101,7 @@ export const layer = Layer.effect(
         const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.dedupeByKey(events))
         for (const event of firsts) {
           const known = entryOfKey(event)
-          if (
-            known !== undefined &&
-            QueuedEvent.requestHash(known.submission) !== QueuedEvent.requestHash(event.submission)
-          ) {
+          if (known !== undefined && !Request.isSame(known.submission, event.submission)) {
             const { executionId, idempotencyKey = "" } = event
             return yield* new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
           }

@@ -131,7 +131,7 @@ export const layer = (options: SchemaOptions) =>
       const append = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) => {
         const partitionOf = commits.map((commit) => Partition.of(commit.tenant, commit.executionId, partitionCount))
         const rows = commits.flatMap((commit, commitPlace) =>
-          eventsOf(commit).map((event, place) => ({
+          Commit.eventsOf(commit).map((event, place) => ({
             event,
             commitPlace: commitPlace + 1,
             place: place + 1
@@ -154,11 +154,11 @@ export const layer = (options: SchemaOptions) =>
               ${ints(commits.map((commit) => commit.expectedPosition))},
               ${texts(commits.map((commit) => commit.workflow.name))},
               ${ints(commits.map((commit) => commit.workflow.version))},
-              ${texts(commits.map((commit) => eventsOf(commit).at(-1)?.to_state ?? null))},
+              ${texts(commits.map((commit) => Commit.eventsOf(commit).at(-1)?.to_state ?? null))},
               ${bools(commits.map((commit) => commit.isComplete))},
               ${ints(commits.map((commit) => commit.events.length))},
-              ${texts(commits.map((commit) => eventsOf(commit)[0]?.created_at ?? null))}::timestamptz[],
-              ${texts(commits.map((commit) => eventsOf(commit).at(-1)?.created_at ?? null))}::timestamptz[],
+              ${texts(commits.map((commit) => Commit.eventsOf(commit)[0]?.created_at ?? null))}::timestamptz[],
+              ${texts(commits.map((commit) => Commit.eventsOf(commit).at(-1)?.created_at ?? null))}::timestamptz[],
               ${ints(commits.map((commit) => commit.settles?.after ?? null))},
               ${ints(commits.map((commit) => commit.settles?.settlements.length ?? 0))}
             ) with ordinality as c (tenant, execution_id, partition, expected, workflow_name, workflow_version,
@@ -458,9 +458,6 @@ export const layer = (options: SchemaOptions) =>
     })
   )
 
-/** The events of either kind, as one. */
-const eventsOf = (commit: Commit.Commit): ReadonlyArray<Commit.NewEvent | Commit.ImportedEvent> => commit.events
-
 const isNew = (event: Commit.NewEvent | Commit.ImportedEvent | undefined): event is Commit.NewEvent =>
   event !== undefined && event.created_at === undefined
 
@@ -480,18 +477,10 @@ interface Stamp {
   readonly now: Date
 }
 
-const recorded = (commit: Commit.Commit, stamp: Stamp, partitionCount: number) => {
-  const partition = Partition.of(commit.tenant, commit.executionId, partitionCount)
-  const stampedAt = instantText(stamp.updated_at)
-  const now = instantText(stamp.now)
-  return eventsOf(commit).map(({ idempotency_key: _key, ...event }, place): WorkflowEvent => ({
-    ...event,
-    tenant: commit.tenant,
-    execution_id: commit.executionId,
-    position: commit.expectedPosition + place + 1,
-    created_at: event.created_at ?? stampedAt,
-    recorded_at: event.created_at === undefined ? stampedAt : now,
-    partition,
-    offset: Number(stamp.base) + place + 1
-  }))
-}
+const recorded = (commit: Commit.Commit, stamp: Stamp, partitionCount: number) =>
+  Commit.stamp(commit, {
+    partition: Partition.of(commit.tenant, commit.executionId, partitionCount),
+    lastOffset: Number(stamp.base),
+    stampedAt: instantText(stamp.updated_at),
+    now: instantText(stamp.now)
+  })

@@ -6,6 +6,7 @@ import {
   type ExecutionRef,
   Partition,
   QueuedEvent,
+  Request,
   WorkflowEventProcessingModel,
   type WorkflowRef,
   Submission,
@@ -156,11 +157,13 @@ export const layer = (options: SchemaOptions) =>
             ${texts(events.map((event) => event.eventId))},
             ${texts(events.map((event) => JSON.stringify(event.submission)))},
             ${texts(events.map((event) => event.idempotencyKey ?? null))},
-            ${texts(events.map((event) => (event.idempotencyKey === undefined ? null : QueuedEvent.requestHash(event.submission))))}
+            ${texts(events.map((event) => (event.idempotencyKey === undefined ? null : Request.hash(event.submission))))}
           ) with ordinality as i (tenant, execution_id, partition, processing_id, event_id, submission, idempotency_key,
             request_hash, place)
         ), known as (
-          select i.place, q.*, q.request_hash <> i.request_hash as is_other
+          select i.place, q.*, q.request_hash <> i.request_hash
+              or coalesce(q.submission ->> 'to_state' <> i.submission::json ->> 'to_state', false)
+              or coalesce(q.submission ->> 'workflow' <> i.submission::json ->> 'workflow', false) as is_other
             from input i
             cross join lateral (
               select * from ${queue}

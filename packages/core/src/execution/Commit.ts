@@ -48,6 +48,36 @@ export interface Committed {
   readonly events: ReadonlyArray<WorkflowEvent>
 }
 
+/** What a store adds to a commit. */
+export interface Stamp {
+  readonly partition: number
+  /** The offset before the commit's first event. */
+  readonly lastOffset: number
+  /** `created_at` of events that bring none: the later of the store's clock and the execution's last event. */
+  readonly stampedAt: Instant
+  /** The store's clock. */
+  readonly now: Instant
+}
+
+/** The events of a commit as a store returns them: placed, and stamped. */
+export const stamp = (
+  commit: Pick<Commit, "tenant" | "executionId" | "expectedPosition" | "events">,
+  { lastOffset, now, partition, stampedAt }: Stamp
+): ReadonlyArray<WorkflowEvent> =>
+  eventsOf(commit).map(({ idempotency_key: _key, ...event }, index) => ({
+    ...event,
+    tenant: commit.tenant,
+    execution_id: commit.executionId,
+    position: commit.expectedPosition + index + 1,
+    created_at: event.created_at ?? stampedAt,
+    recorded_at: event.created_at === undefined ? stampedAt : now,
+    partition,
+    offset: lastOffset + index + 1
+  }))
+
+/** The events of either kind, as one. */
+export const eventsOf = ({ events }: Pick<Commit, "events">): ReadonlyArray<NewEvent | ImportedEvent> => events
+
 /** The execution moved since it was read; nothing was written. Load, decide and commit again. */
 export class PositionConflict extends Schema.TaggedError<PositionConflict>()("PositionConflict", {
   tenant: Schema.String,
@@ -82,13 +112,13 @@ export type CommitRefused = PositionConflict | TimeReversed
 /** The first event that is earlier than the one before it, if there is one. `previous` is the instant of the log's last event. */
 export const findTimeReversal = (commit: Commit, previous: Instant | undefined): TimeReversed | undefined => {
   let previousCreatedAt = previous
-  for (const [place, { created_at: createdAt }] of commit.events.entries()) {
+  for (const [index, { created_at: createdAt }] of commit.events.entries()) {
     if (createdAt === undefined) continue
     if (previousCreatedAt !== undefined && createdAt < previousCreatedAt) {
       return new TimeReversed({
         tenant: commit.tenant,
         executionId: commit.executionId,
-        position: commit.expectedPosition + place + 1,
+        position: commit.expectedPosition + index + 1,
         createdAt,
         previousCreatedAt
       })

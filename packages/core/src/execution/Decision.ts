@@ -78,7 +78,12 @@ export class WorkflowMismatch extends Schema.TaggedError<WorkflowMismatch>()("Wo
   }
 }
 
-export type Rejection = TransitionRejected | PayloadInvalid | ExecutionComplete | Identifier.InvalidInput
+export type Rejection =
+  | TransitionRejected
+  | PayloadInvalid
+  | ExecutionComplete
+  | WorkflowMismatch
+  | Identifier.InvalidInput
 
 /** Events that the state accepts, whatever their guards say. Of an open definition: none by name, since it accepts all. */
 export const allowedEvents = (workflow: Workflow, currentState: string): ReadonlyArray<string> =>
@@ -102,6 +107,8 @@ export const decide = <State extends string, Data>(
   const eventName = submission.event_name
   const names = checkNames(submission)
   if (Result.isFailure(names)) return Result.fail(names.failure)
+  const mismatch = findMismatch(state, submission)
+  if (mismatch !== undefined) return Result.fail(mismatch)
   if (state.isComplete) return Result.fail(new ExecutionComplete({ executionId, currentState }))
   const rejected = (reason: TransitionRejected["reason"]) =>
     Result.fail(
@@ -176,18 +183,29 @@ export const start = <State extends string, Data>(
 }
 
 /**
- * Refuses a submission that no state could accept: names that cannot be stored, a payload that its schema or the rules for
- * stored JSON refuse. Without a definition, the schema is not asked.
+ * Refuses a submission that no state of the execution could accept: made for another workflow, names that cannot be stored, a
+ * payload that its schema or the rules for stored JSON refuse. Without a definition, the schema is not asked.
  */
 export const checkSubmission = (
+  execution: Pick<ExecutionState, "executionId" | "workflow">,
   workflow: Workflow | undefined,
   submission: Submission,
   options: { readonly maxPayloadBytes?: number } = {}
-): Result.Result<unknown, Identifier.InvalidInput | PayloadInvalid> => {
+): Result.Result<unknown, WorkflowMismatch | PayloadInvalid | Identifier.InvalidInput> => {
   const names = checkNames(submission)
   if (Result.isFailure(names)) return Result.fail(names.failure)
+  const mismatch = findMismatch(execution, submission)
+  if (mismatch !== undefined) return Result.fail(mismatch)
   return checkPayload(workflow, submission, options.maxPayloadBytes)
 }
+
+const findMismatch = (
+  { executionId, workflow: { name } }: Pick<ExecutionState, "executionId" | "workflow">,
+  { workflow }: Submission
+): WorkflowMismatch | undefined =>
+  workflow === undefined || workflow === name
+    ? undefined
+    : new WorkflowMismatch({ executionId, expected: workflow, actual: name })
 
 const checkPayload = (
   workflow: Workflow | undefined,
@@ -225,16 +243,3 @@ const decided = (
   ...(submission.payload === undefined ? {} : { payload: submission.payload }),
   metadata: submission.metadata ?? {}
 })
-
-/** Whether the event is what the request would append: an idempotency key stands for one request. */
-export const isSameRequest = (event: WorkflowEvent, request: Submission): boolean => {
-  const payload = Json.check(request.payload ?? null, Number.POSITIVE_INFINITY)
-  return (
-    event.event_name === request.event_name &&
-    event.event_type === (request.event_type ?? defaultEventType) &&
-    event.user_id === request.user_id &&
-    (request.to_state === undefined || event.to_state === request.to_state) &&
-    Result.isSuccess(payload) &&
-    Json.canonical(event.payload ?? null) === Json.canonical(payload.success)
-  )
-}

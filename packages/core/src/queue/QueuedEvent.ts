@@ -7,10 +7,8 @@
 import { type Array, Result, Schema } from "effect"
 import { executionKey } from "../execution/ExecutionRef.ts"
 import type { Instant } from "../event/Instant.ts"
-import * as Json from "../event/Json.ts"
-import { sha256 } from "../internal/Sha256.ts"
+import * as Request from "../event/Request.ts"
 import type { Submission } from "../event/Submission.ts"
-import { defaultEventType } from "../event/WorkflowEvent.ts"
 import type { Settlement } from "../execution/Settlement.ts"
 
 /** Where a queued event stands. */
@@ -68,19 +66,6 @@ export class QueueClosed extends Schema.TaggedError<QueueClosed>()("QueueClosed"
   }
 }
 
-/** Tells whether two submissions that bear one key are the same request; where they came from does not matter. */
-export const requestHash = (submission: Submission): string =>
-  sha256(
-    Json.canonical([
-      submission.event_name,
-      submission.event_type ?? defaultEventType,
-      submission.to_state ?? null,
-      submission.user_id ?? null,
-      submission.payload ?? null,
-      submission.workflow ?? null
-    ])
-  )
-
 /**
  * The events without those that repeat the idempotency key of an earlier one, and for each event the place, among those
  * left, of the one that stands for it.
@@ -107,7 +92,7 @@ export const dedupeByKey = (
       seen.set(key, { event, place: firsts.length })
       placeOf.push(firsts.length)
       firsts.push(event)
-    } else if (requestHash(first.event.submission) === requestHash(event.submission)) {
+    } else if (Request.isSame(first.event.submission, event.submission)) {
       placeOf.push(first.place)
     } else {
       const { executionId, idempotencyKey = "" } = event

@@ -1,6 +1,7 @@
 /** One step through the queue of an execution: queued events decided in their order, up to the first that cannot be. */
 import { Result } from "effect"
-import type { NewEvent } from "../execution/Commit.ts"
+import * as Commit from "../execution/Commit.ts"
+import * as Request from "../event/Request.ts"
 import * as Decision from "../execution/Decision.ts"
 import type { ExecutionState } from "../execution/ExecutionState.ts"
 import type { Instant } from "../event/Instant.ts"
@@ -12,7 +13,7 @@ import type { WorkflowEvent } from "../event/WorkflowEvent.ts"
 
 /** What a step leads to; its settlements belong to the first of the events it was given, in order. */
 export interface Step {
-  readonly events: ReadonlyArray<NewEvent>
+  readonly events: ReadonlyArray<Commit.NewEvent>
   readonly settlements: ReadonlyArray<Settlement>
   /** Whether the state it leads to is final. */
   readonly isComplete: boolean
@@ -44,7 +45,7 @@ export const step = <State extends string, Data>(
     readonly known?: ReadonlyMap<string, WorkflowEvent>
   }
 ): Step => {
-  const events: Array<NewEvent> = []
+  const events: Array<Commit.NewEvent> = []
   const settlements: Array<Settlement> = []
   let state = from
   for (const each of queued) {
@@ -68,7 +69,7 @@ export const step = <State extends string, Data>(
 
 interface Settled<Data> {
   readonly settlement: Settlement
-  readonly events: ReadonlyArray<NewEvent>
+  readonly events: ReadonlyArray<Commit.NewEvent>
   readonly state: ExecutionState<Data>
 }
 
@@ -82,17 +83,9 @@ const settle = <State extends string, Data>(
   const rejected = (error: string, reason: string): Result.Result<Settled<Data>> =>
     Result.succeed({ settlement: { _tag: "Rejected", error, reason, currentState }, events: [], state })
   const { submission } = queued
-  if (submission.workflow !== undefined && submission.workflow !== workflow.name) {
-    const mismatch = new Decision.WorkflowMismatch({
-      executionId: state.executionId,
-      expected: submission.workflow,
-      actual: workflow.name
-    })
-    return rejected(mismatch._tag, mismatch.message)
-  }
   const decided = Decision.decide(workflow, state, submission, options)
   if (Result.isFailure(decided)) return rejected(decided.failure._tag, decided.failure.message)
-  const events = decided.success.events.map((event): NewEvent => ({
+  const events = decided.success.events.map((event): Commit.NewEvent => ({
     ...event,
     event_id: queued.eventId,
     ...(queued.idempotencyKey === undefined ? {} : { idempotency_key: queued.idempotencyKey })
@@ -117,26 +110,21 @@ const settle = <State extends string, Data>(
 export const preview = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   state: ExecutionState<Data>,
-  events: ReadonlyArray<NewEvent>,
+  events: ReadonlyArray<Commit.NewEvent>,
   at: Instant
 ): Result.Result<ExecutionState<Data>, Replay.CorruptHistory> => {
-  const createdAt = at > state.updatedAt ? at : state.updatedAt
-  const stamped = events.map(({ idempotency_key: _key, ...event }, place): WorkflowEvent => ({
-    ...event,
-    tenant: state.tenant,
-    execution_id: state.executionId,
-    position: state.position + place + 1,
-    created_at: createdAt,
-    recorded_at: createdAt,
-    partition: 0,
-    offset: 0
-  }))
+  const stampedAt = at > state.updatedAt ? at : state.updatedAt
+  const { executionId, position: expectedPosition, tenant } = state
+  const stamped = Commit.stamp(
+    { tenant, executionId, expectedPosition, events },
+    { partition: 0, lastOffset: 0, stampedAt, now: at }
+  )
   return Result.map(Replay.fold(workflow, state, stamped), (after) => after ?? state)
 }
 
 /** The idempotency key was used by a submission that the log holds: the same request has its result, another is refused. */
 const settledBefore = (queued: QueuedEvent, event: WorkflowEvent): Settlement =>
-  Decision.isSameRequest(event, queued.submission)
+  Request.isSame(event, queued.submission)
     ? {
         _tag: "Applied",
         position: event.position,

@@ -267,10 +267,12 @@ export const processingModelSuite: ReadonlyArray<
       const [a, b] = yield* startedBoth()
       const event = {
         ...asking(a, "1"),
-        submission: { event_name: "1", user_id: "user", payload: { amount: 1 } },
+        submission: { event_name: "1", to_state: "open", workflow: "w", user_id: "user", payload: { amount: 1 } },
         idempotencyKey: "key"
       }
-      yield* enqueued(event)
+      const { to_state: _state, workflow: _workflow, ...brief } = event.submission
+      const [entry] = yield* enqueued(event)
+      yield* equal("with neither target nor workflow", yield* enqueued({ ...event, submission: brief }), [entry])
       for (const change of [
         { event_name: "2" },
         { event_type: "other" },
