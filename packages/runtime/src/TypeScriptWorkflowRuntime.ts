@@ -494,17 +494,7 @@ const make = Effect.fnUntraced(function* (limits: { readonly maxPayloadBytes?: n
       )
     yield* Metric.update(Metrics.eventsQueued, entries.length)
     yield* wakeUps.offer(
-      entries.flatMap(({ executionId, status, submission: { metadata }, tenant }) =>
-        status._tag !== "Pending"
-          ? []
-          : [
-              {
-                tenant,
-                executionId,
-                ...(metadata?.traceparent === undefined ? {} : { traceparent: metadata.traceparent })
-              }
-            ]
-      )
+      entries.flatMap(({ executionId, status, tenant }) => (status._tag === "Pending" ? [{ tenant, executionId }] : []))
     )
     return Array.map(entries, ({ eventId, processingId }): Enqueued => ({ eventId, processingId }))
   }, Effect.withSpan("TypeScriptWorkflowRuntime.enqueueEvents"))

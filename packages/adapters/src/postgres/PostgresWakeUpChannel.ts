@@ -30,15 +30,8 @@ const maxBuffered = 10_000
 /** A statement that is not answered for so long has failed: its connection may hang without closing. */
 const answerTimeout = Duration.seconds(2)
 
-/** What a notification carries: partition, tenant, execution id and, where there is one, traceparent of each wake-up. */
-const WakeUps = Schema.fromJsonString(
-  Schema.Array(
-    Schema.Union([
-      Schema.Tuple([Schema.Int, Schema.String, Schema.String]),
-      Schema.Tuple([Schema.Int, Schema.String, Schema.String, Schema.String])
-    ])
-  )
-)
+/** The payload of a notification: partition, tenant and execution id of each wake-up. */
+const WakeUps = Schema.fromJsonString(Schema.Array(Schema.Tuple([Schema.Int, Schema.String, Schema.String])))
 const decode = Schema.decodeUnknownOption(WakeUps)
 
 /**
@@ -103,15 +96,14 @@ const make = Effect.fnUntraced(function* ({ schema = defaultSchema }: SchemaOpti
       const wakeUps = decode(payload)
       // Nobody of ours wrote it; of a newer version, it may tell of anything.
       if (Option.isNone(wakeUps)) hasMissed = true
-      for (const [partition, tenant, executionId, traceparent] of Option.getOrElse(wakeUps, () => [])) {
+      for (const [partition, tenant, executionId] of Option.getOrElse(wakeUps, () => [])) {
         if (!named.has(partition)) continue
         if (buffer.length >= maxBuffered) {
           hasMissed = true
           continue
         }
         lastId++
-        const trace = traceparent === undefined ? {} : { traceparent }
-        buffer.push({ partition, tenant, executionId, ...trace, deliveryId: String(lastId) })
+        buffer.push({ partition, tenant, executionId, deliveryId: String(lastId) })
       }
     }
 
@@ -186,9 +178,8 @@ const make = Effect.fnUntraced(function* ({ schema = defaultSchema }: SchemaOpti
 const toPayloads = (wakeUps: ReadonlyArray<WakeUp>): ReadonlyArray<string> => {
   const payloads: Array<string> = []
   let [entries, bytes]: [Array<string>, number] = [[], 0]
-  for (const { executionId, partition, tenant, traceparent } of wakeUps) {
-    const trace = traceparent === undefined ? [] : [traceparent]
-    const entry = JSON.stringify([partition, tenant, executionId, ...trace])
+  for (const { executionId, partition, tenant } of wakeUps) {
+    const entry = JSON.stringify([partition, tenant, executionId])
     // With the brackets around all entries and the comma before each.
     const entryBytes = Buffer.byteLength(entry) + 1
     if (entryBytes + 1 > maxPayloadBytes) continue

@@ -263,24 +263,22 @@ const decodeReply = (reply: unknown) =>
 
 const Entry = Schema.Struct({
   tenant: Identifier.Identifier,
-  execution_id: Identifier.Identifier,
-  traceparent: Schema.optionalKey(Schema.String)
+  execution_id: Identifier.Identifier
 })
 const decodeEntry = Schema.decodeUnknownOption(Entry)
 
-const fieldsOf = ({ executionId, tenant, traceparent }: WakeUp): ReadonlyArray<string> => [
+const fieldsOf = ({ executionId, tenant }: WakeUp): ReadonlyArray<string> => [
   "tenant",
   tenant,
   "execution_id",
-  executionId,
-  ...(traceparent === undefined ? [] : ["traceparent", traceparent])
+  executionId
 ]
 
 const wakeUpOf = (fields: ReadonlyArray<string>): Option.Option<Omit<WakeUp, "partition">> =>
-  Option.map(
-    decodeEntry(Object.fromEntries(Array.chunksOf(fields, 2))),
-    ({ execution_id: executionId, ...others }) => ({ ...others, executionId })
-  )
+  Option.map(decodeEntry(Object.fromEntries(Array.chunksOf(fields, 2))), ({ execution_id: executionId, tenant }) => ({
+    tenant,
+    executionId
+  }))
 
 const acknowledge = (
   connection: RedisConnection.RedisConnection,

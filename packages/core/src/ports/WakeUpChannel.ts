@@ -7,8 +7,6 @@ export interface WakeUp {
   readonly partition: number
   readonly tenant: string
   readonly executionId: string
-  /** W3C trace context of who enqueued. */
-  readonly traceparent?: string
 }
 
 /** A wake-up as it arrived. `deliveryId` is the stream's own, for acknowledging. */

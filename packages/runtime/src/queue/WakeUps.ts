@@ -21,7 +21,7 @@ export class WakeUps extends Context.Service<
   WakeUps,
   {
     /** Sees to it that the executions' workers are told soon. Returns at once, and never fails. */
-    readonly offer: (executions: ReadonlyArray<ExecutionRef & Pick<WakeUp, "traceparent">>) => Effect.Effect<void>
+    readonly offer: (executions: ReadonlyArray<ExecutionRef>) => Effect.Effect<void>
   }
 >()("@refold/runtime/queue/WakeUps") {
   /** Closing the layer publishes what is pending, in one last attempt, for which it waits five seconds at most. */
