@@ -308,7 +308,7 @@ describe("Architecture rules bite", () => {
     ["test tools see", "packages/testing/src/conformance/A.ts", `import "@refold/adapters/memory"`],
     ["test tools see", "packages/testing/src/conformance/A.ts", `import fc from "fast-check"`],
     ["what is internal", "packages/core/src/queue/A.ts", `import { B } from "../execution/internal/B.ts"`],
-    ["only tests open", "packages/runtime/src/A.ts", `import { sha256 } from "@refold/core/src/internal/Sha256"`],
+    ["only tests open", "packages/runtime/src/A.ts", `import { sha256 } from "@refold/core/src/internal/Hash"`],
     ["only tests open", "examples/A.ts", `import { FairQueue } from "@refold/runtime/src/worker/FairQueue"`],
     ["a relative import", "packages/runtime/src/A.ts", `import { B } from "../../core/src/B.ts"`],
     ["an imported package", "packages/testing/src/laws/A.ts", `import { it } from "@effect/vitest"`],

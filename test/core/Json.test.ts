@@ -122,6 +122,102 @@ const reordered = (value: Json.Json): Json.Json => {
   )
 }
 
+/** The double of a bit pattern, as RFC 8785 lists them. */
+const doubleOf = (bits: string): number => {
+  const view = new DataView(new ArrayBuffer(8))
+  view.setBigUint64(0, BigInt(`0x${bits}`))
+  return view.getFloat64(0)
+}
+
+/** The keys of every object of a JSON text, in the order of the text; `JSON.parse` would put numbers first. */
+const keysInText = (text: string): ReadonlyArray<ReadonlyArray<string>> => {
+  const found: Array<Array<string>> = []
+  const open: Array<Array<string>> = []
+  for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")(:)?|[{}]/g)) {
+    if (token === "{") open.push([])
+    else if (token === "}") found.push(open.pop() ?? [])
+    else if (colon !== undefined && string !== undefined) open.at(-1)?.push(JSON.parse(string))
+  }
+  return found
+}
+
+describe("Json.canonical by RFC 8785", () => {
+  it("writes the example of section 3.2.2", () => {
+    const text = String.raw`{
+      "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
+      "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
+      "literals": [null, true, false]
+    }`
+    assert.strictEqual(
+      Json.canonical(JSON.parse(text)),
+      String.raw`{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}`
+    )
+  })
+
+  it("orders the keys of section 3.2.3 by UTF-16 code unit", () => {
+    const text = String.raw`{
+      "\u20ac": "Euro Sign",
+      "\r": "Carriage Return",
+      "\ufb33": "Hebrew Letter Dalet With Dagesh",
+      "1": "One",
+      "\ud83d\ude00": "Emoji: Grinning Face",
+      "\u0080": "Control",
+      "\u00f6": "Latin Small Letter O With Diaeresis"
+    }`
+    const canonical = Json.canonical(JSON.parse(text))
+    assert.deepStrictEqual(keysInText(canonical), [["\r", "1", "\u0080", "\u00f6", "\u20ac", "\u{1f600}", "\ufb33"]])
+  })
+
+  it("writes the structures of its test suite, whose keys look like numbers", () => {
+    const text = String.raw`{"1": {"f": {"f": "hi", "F": 5}, "\n": 56.0}, "10": {}, "": "empty", "a": {}, "111": [{}], "A": {}}`
+    assert.strictEqual(
+      Json.canonical(JSON.parse(text)),
+      String.raw`{"":"empty","1":{"\n":56,"f":{"F":5,"f":"hi"}},"10":{},"111":[{}],"A":{},"a":{}}`
+    )
+    assert.strictEqual(Json.canonical({ 9: 1, 10: 2, "-": 3 }), `{"-":3,"10":2,"9":1}`)
+  })
+
+  it.each([
+    ["0000000000000000", "0"],
+    ["8000000000000000", "0"],
+    ["0000000000000001", "5e-324"],
+    ["8000000000000001", "-5e-324"],
+    ["7fefffffffffffff", "1.7976931348623157e+308"],
+    ["ffefffffffffffff", "-1.7976931348623157e+308"],
+    ["4340000000000000", "9007199254740992"],
+    ["c340000000000000", "-9007199254740992"],
+    ["4430000000000000", "295147905179352830000"],
+    ["44b52d02c7e14af5", "9.999999999999997e+22"],
+    ["44b52d02c7e14af6", "1e+23"],
+    ["44b52d02c7e14af7", "1.0000000000000001e+23"],
+    ["444b1ae4d6e2ef4e", "999999999999999700000"],
+    ["444b1ae4d6e2ef4f", "999999999999999900000"],
+    ["444b1ae4d6e2ef50", "1e+21"],
+    ["3eb0c6f7a0b5ed8c", "9.999999999999997e-7"],
+    ["3eb0c6f7a0b5ed8d", "0.000001"],
+    ["41b3de4355555553", "333333333.3333332"],
+    ["41b3de4355555554", "333333333.33333325"],
+    ["41b3de4355555555", "333333333.3333333"],
+    ["41b3de4355555556", "333333333.3333334"],
+    ["41b3de4355555557", "333333333.33333343"],
+    ["becbf647612f3696", "-0.0000033333333333333333"],
+    ["43143ff3c1cb0959", "1424953923781206.2"]
+  ])("writes the number %s of appendix B as %s", (bits, text) => {
+    assert.strictEqual(Json.canonical(doubleOf(bits)), text)
+    assert.strictEqual(Json.canonical([doubleOf(bits)]), `[${text}]`)
+  })
+
+  it("sorts the keys of every object, and is its own canonical form", () =>
+    fc.assert(
+      fc.property(json, (value) => {
+        const text = Json.canonical(value)
+        for (const keys of keysInText(text)) assert.deepStrictEqual(keys, keys.toSorted())
+        assert.strictEqual(Json.canonical(JSON.parse(text)), text)
+      }),
+      { numRuns: 1000 }
+    ))
+})
+
 describe("Json.canonical", () => {
   it("is JSON of an equal value, and independent of the order of keys", () =>
     fc.assert(

@@ -6,7 +6,7 @@
  * No NUL and no lone surrogate in any text, numbers finite, plain objects and arrays only, no key `__proto__`, at most
  * {@link maxDepth} levels, and a size the caller bounds. Everything that enters the log passes `check` first.
  */
-import { Result, Schema } from "effect"
+import { JsonPointer, Result, Schema } from "effect"
 
 export type Json = Schema.Json
 export const Json = Schema.Json
@@ -85,12 +85,9 @@ const findProblem = (value: unknown, depth: number): JsonProblem | undefined => 
 const here = (problem: string): JsonProblem => ({ path: "", problem })
 
 const within = (key: string, { path, problem }: JsonProblem): JsonProblem => ({
-  path: `/${pointerPart(key)}${path}`,
+  path: `/${JsonPointer.escapeToken(key)}${path}`,
   problem
 })
-
-/** A key as RFC 6901 writes it in a JSON pointer. */
-export const pointerPart = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")
 
 const utf8Length = (text: string): number => {
   let bytes = text.length
@@ -109,16 +106,20 @@ export const asObject = (value: Json | undefined): Schema.JsonObject | undefined
 const isJsonObject = (value: Json | undefined): value is Schema.JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** JSON text with the keys of every object in one order: equal values give equal text, whatever stored them. */
-export const canonical = (value: Json): string => JSON.stringify(inOrder(value))
-
-/** Keys that are numbers come first, as in every object; the others by code unit. */
-const inOrder = (value: Json): Json => {
-  if (Array.isArray(value)) return value.map(inOrder)
-  if (!isJsonObject(value)) return value
-  return Object.fromEntries(
-    Object.keys(value)
-      .toSorted()
-      .map((key) => [key, inOrder(value[key] ?? null)])
-  )
+/**
+ * Canonical JSON text by RFC 8785 (JCS): equal values give equal text.
+ *
+ * **Details**
+ *
+ * The keys of every object are ordered by UTF-16 code unit, also those that look like numbers. ECMAScript's own
+ * `JSON.stringify` already writes strings and numbers as the RFC wants (`-0` becomes `0`), so it writes the leaves. The
+ * value must have passed {@link check}: the RFC refuses numbers that are not finite and lone surrogates.
+ */
+export const canonical = (value: Json): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
+  if (!isJsonObject(value)) return JSON.stringify(value)
+  const members = Object.keys(value)
+    .toSorted()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
+  return `{${members.join(",")}}`
 }

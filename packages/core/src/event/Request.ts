@@ -8,7 +8,7 @@
  * request that appended it.
  */
 import { Result } from "effect"
-import { sha256 } from "../internal/Sha256.ts"
+import { sha256 } from "../internal/Hash.ts"
 import * as Json from "./Json.ts"
 import type { Submission } from "./Submission.ts"
 import { defaultEventType } from "./WorkflowEvent.ts"

@@ -1,7 +1,7 @@
 /** The state of one execution: what its events fold to. */
 import { type Json, canonical } from "../event/Json.ts"
 import type { Instant } from "../event/Instant.ts"
-import { sha256 } from "../internal/Sha256.ts"
+import { sha256 } from "../internal/Hash.ts"
 import type { Workflow } from "../workflow/Workflow.ts"
 
 /**

@@ -1,10 +1,10 @@
 /**
  * Workflow definitions: data that says which events an execution accepts in which state, and how each changes its data.
  */
-import { Result, Schema, SchemaAST, identity } from "effect"
+import { JsonPointer, Result, Schema, SchemaAST, identity } from "effect"
 import * as Identifier from "../event/Identifier.ts"
 import * as Json from "../event/Json.ts"
-import { sha256 } from "../internal/Sha256.ts"
+import { sha256 } from "../internal/Hash.ts"
 import type { EventSchema, Versioned } from "../event/Upcast.ts"
 import * as Upcast from "../event/Upcast.ts"
 import type { Submission } from "../event/Submission.ts"
@@ -478,7 +478,10 @@ const toProblem = (error: Schema.SchemaError): Json.JsonProblem => {
   const [problem = error.message, ...where] = error.message.split("\n  at ")
   const path = where
     .join("")
-    .replaceAll(/\[("(?:[^"\\]|\\.)*"|\d+)\]/g, (_, key: string) => `/${Json.pointerPart(String(JSON.parse(key)))}`)
+    .replaceAll(
+      /\[("(?:[^"\\]|\\.)*"|\d+)\]/g,
+      (_, key: string) => `/${JsonPointer.escapeToken(String(JSON.parse(key)))}`
+    )
   return { path, problem: `is refused by its schema: ${problem}` }
 }
 

@@ -17,7 +17,7 @@ import {
   Workflow,
   WorkflowEvent
 } from "@refold/core"
-import { Result, Schema } from "effect"
+import { JsonPointer, Result, Schema } from "effect"
 
 /** Version of the format of a history itself. A reader refuses a newer one. */
 export const formatVersion = 1
@@ -306,9 +306,9 @@ const changesBetween = (recorded: Json.Json, found: Json.Json, path = ""): Reado
   }
   const removed = [...left].filter(([key]) => !right.has(key))
   return [
-    ...removed.map(([key, value]) => ({ path: `${path}/${Json.pointerPart(key)}`, recorded: value })),
+    ...removed.map(([key, value]) => ({ path: `${path}/${JsonPointer.escapeToken(key)}`, recorded: value })),
     ...[...right].flatMap(([key, value]) => {
-      const at = `${path}/${Json.pointerPart(key)}`
+      const at = `${path}/${JsonPointer.escapeToken(key)}`
       const before = left.get(key)
       return before === undefined ? [{ path: at, found: value }] : changesBetween(before, value, at)
     })

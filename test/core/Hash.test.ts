@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { sha256 } from "@refold/core/src/internal/Sha256"
+import { sha256 } from "@refold/core/src/internal/Hash"
 
 const nodes = (text: string) => createHash("sha256").update(text).digest("hex")
 
