@@ -1,4 +1,4 @@
-/** A `refold` that knows your definitions: node refold.ts histories check histories */
+/** A `refold` that knows your definitions: node refold.ts recorded-runs check recorded-runs */
 import { Workflows } from "@refold/runtime"
 import { run } from "@refold/cli"
 import { Invoice } from "../01-invoice-approval/Invoice.ts"
