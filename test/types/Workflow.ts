@@ -8,7 +8,8 @@ import {
   Snapshot,
   Upcast,
   Workflow,
-  type WorkflowEvent
+  type WorkflowEvent,
+  withoutUndefined
 } from "@refold/core"
 import { checkWorkflow } from "@refold/testing/laws"
 import fc from "fast-check"
@@ -163,6 +164,15 @@ export const alike: ReadonlyArray<Commit.Commit> = [
 ]
 // @ts-expect-error the two do not mix
 export const mixed: Commit.Commit = { ...commit, events: [stamped, imported] }
+
+// Fields that may be undefined become optional; the others stay required.
+declare const optional: { readonly name: string; readonly user?: string; readonly note: string | undefined }
+export const present: { readonly name: string; readonly user?: string; readonly note?: string } =
+  withoutUndefined(optional)
+// @ts-expect-error the note may be absent
+export const absent: { readonly note: string } = withoutUndefined(optional)
+// @ts-expect-error the name is text
+export const misread: { readonly name: number } = withoutUndefined(optional)
 
 // Laws: generators are of the definition's own events and payloads.
 checkWorkflow(Order, {

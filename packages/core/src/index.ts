@@ -16,23 +16,19 @@ export * as Request from "./event/Request.ts"
 export * as Replay from "./execution/Replay.ts"
 export { Settlement, type Settling } from "./execution/Settlement.ts"
 export * as Snapshot from "./execution/Snapshot.ts"
+export { Offset, PartitionNumber, Position } from "./event/Position.ts"
 export { Submission } from "./event/Submission.ts"
 export * as Upcast from "./event/Upcast.ts"
+export { type WithoutUndefined, withoutUndefined } from "./event/WithoutUndefined.ts"
 export * as Workflow from "./workflow/Workflow.ts"
-export {
-  EventMetadata,
-  Place,
-  WorkflowEvent,
-  defaultEventType,
-  noState,
-  startedEventName
-} from "./event/WorkflowEvent.ts"
+export { WorkflowRef, WorkflowVersion } from "./workflow/WorkflowRef.ts"
+export { EventMetadata, WorkflowEvent, defaultEventType, noState, startedEventName } from "./event/WorkflowEvent.ts"
 export { WakeUpChannel, WakeUpChannelError } from "./ports/WakeUpChannel.ts"
 export type { Delivery, WakeUpReader, Received, WakeUp } from "./ports/WakeUpChannel.ts"
 export { PartitionLeases } from "./ports/PartitionLeases.ts"
 export { StoreError } from "./ports/StoreError.ts"
 export { WorkflowEventModel } from "./ports/WorkflowEventModel.ts"
 export { WorkflowEventProcessingModel } from "./ports/WorkflowEventProcessingModel.ts"
-export type { Claim, PartitionLag, WorkflowRef } from "./ports/WorkflowEventProcessingModel.ts"
+export type { Claim, PartitionLag } from "./ports/WorkflowEventProcessingModel.ts"
 export { ExecutionHeader, WorkflowExecutionModel } from "./ports/WorkflowExecutionModel.ts"
 export { WorkflowSnapshotModel } from "./ports/WorkflowSnapshotModel.ts"

@@ -2,9 +2,7 @@
 import { Schema } from "effect"
 import { Identifier } from "./Identifier.ts"
 import { Instant } from "./Instant.ts"
-
-/** Place in an execution, or in a partition's feed: 1-based, without gaps; 0 is the place before the first. */
-export const Place = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+import { Offset, PartitionNumber, Position } from "./Position.ts"
 
 /** What links an event to what caused it and to the trace it was written under. */
 export const EventMetadata = Schema.Struct({
@@ -28,7 +26,7 @@ export const WorkflowEvent = Schema.Struct({
   event_id: Identifier,
   tenant: Identifier,
   execution_id: Identifier,
-  position: Place,
+  position: Position,
   event_name: Identifier,
   event_type: Identifier,
   from_state: Identifier,
@@ -38,8 +36,8 @@ export const WorkflowEvent = Schema.Struct({
   schema_version: Schema.Int.check(Schema.isGreaterThan(0)),
   created_at: Instant,
   recorded_at: Instant,
-  partition: Place,
-  offset: Place,
+  partition: PartitionNumber,
+  offset: Offset,
   metadata: EventMetadata
 })
 export type WorkflowEvent = typeof WorkflowEvent.Type

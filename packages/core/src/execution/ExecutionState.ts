@@ -3,6 +3,8 @@ import { type Json, canonical } from "../event/Json.ts"
 import type { Instant } from "../event/Instant.ts"
 import { sha256 } from "../internal/Hash.ts"
 import type { Workflow } from "../workflow/Workflow.ts"
+import type { WorkflowRef } from "../workflow/WorkflowRef.ts"
+import type { ExecutionRef } from "./ExecutionRef.ts"
 
 /**
  * **Details**
@@ -10,10 +12,8 @@ import type { Workflow } from "../workflow/Workflow.ts"
  * `position` is the last event folded in, hence also their count. `startedAt` and `updatedAt` are the instants of the
  * first and the last of them.
  */
-export interface ExecutionState<Data = unknown, State extends string = string> {
-  readonly tenant: string
-  readonly executionId: string
-  readonly workflow: { readonly name: string; readonly version: number }
+export interface ExecutionState<Data = unknown, State extends string = string> extends ExecutionRef {
+  readonly workflow: WorkflowRef
   readonly currentState: State
   readonly data: Data
   readonly position: number

@@ -1,7 +1,7 @@
 /** Settlements: what became of queued events, written by the commit that answers them. */
 import { Schema } from "effect"
 import { Identifier } from "../event/Identifier.ts"
-import { Place } from "../event/WorkflowEvent.ts"
+import { Position } from "../event/Position.ts"
 
 /** What became of a queued event, for ever. */
 export const Settlement = Schema.TaggedUnion({
@@ -10,7 +10,7 @@ export const Settlement = Schema.TaggedUnion({
    * final state; nothing, where a submission with its idempotency key had done so before.
    */
   Applied: {
-    position: Place,
+    position: Position,
     previousState: Identifier,
     currentState: Identifier,
     actionsExecuted: Schema.Array(Schema.String)

@@ -9,8 +9,8 @@ import * as ExecutionState from "./ExecutionState.ts"
 import { Identifier } from "../event/Identifier.ts"
 import { Instant } from "../event/Instant.ts"
 import type { JsonProblem } from "../event/Json.ts"
+import { Position } from "../event/Position.ts"
 import type { Workflow } from "../workflow/Workflow.ts"
-import { Place } from "../event/WorkflowEvent.ts"
 
 /**
  * **Details**
@@ -21,7 +21,7 @@ import { Place } from "../event/WorkflowEvent.ts"
 export const Snapshot = Schema.Struct({
   tenant: Identifier,
   execution_id: Identifier,
-  position: Place,
+  position: Position,
   current_state: Identifier,
   data: Schema.Json,
   fingerprint: Schema.String,

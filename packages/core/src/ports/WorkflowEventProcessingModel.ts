@@ -12,6 +12,7 @@ import type {
   QueuedEvent,
   Status
 } from "../queue/QueuedEvent.ts"
+import type { WorkflowRef } from "../workflow/WorkflowRef.ts"
 import type { ExecutionHeader } from "./WorkflowExecutionModel.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -35,11 +36,6 @@ export interface PartitionLag {
   readonly deadCount: number
   /** Waiting events whose workflow the partition's owner does not know. */
   readonly unclaimedCount: number
-}
-
-export interface WorkflowRef {
-  readonly name: string
-  readonly version: number
 }
 
 export class WorkflowEventProcessingModel extends Context.Service<

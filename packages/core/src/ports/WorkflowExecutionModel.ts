@@ -3,16 +3,17 @@ import type { Effect, Option, Stream } from "effect"
 import { Context, Schema } from "effect"
 import { Identifier } from "../event/Identifier.ts"
 import { Instant } from "../event/Instant.ts"
-import { Place } from "../event/WorkflowEvent.ts"
+import { Position } from "../event/Position.ts"
+import { WorkflowRef } from "../workflow/WorkflowRef.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** What is known of an execution without a replay. `startedAt` and `updatedAt` are its first and last event's instants. */
 export const ExecutionHeader = Schema.Struct({
   tenant: Identifier,
   executionId: Identifier,
-  workflow: Schema.Struct({ name: Identifier, version: Place }),
+  workflow: WorkflowRef,
   currentState: Identifier,
-  position: Place,
+  position: Position,
   isComplete: Schema.Boolean,
   startedAt: Instant,
   updatedAt: Instant

@@ -10,6 +10,7 @@ import * as Upcast from "../event/Upcast.ts"
 import type { Submission } from "../event/Submission.ts"
 import type { WorkflowEvent } from "../event/WorkflowEvent.ts"
 import { startedEventName } from "../event/WorkflowEvent.ts"
+import type { WorkflowRef } from "./WorkflowRef.ts"
 
 /** Payload schemas by event name. Schemas encode to JSON; a schema with older versions is made by `Upcast.to`. */
 export type EventSchemas = { readonly [EventName in string]: EventSchema }
@@ -98,7 +99,7 @@ export interface Workflow<State extends string = string, Data = unknown, Events 
   /** Identifies the fold: name, version, schemas, upcasters, final states and the text of `evolve`. */
   readonly fingerprint: string
   /** Name and version, as states and headers have them. */
-  readonly ref: { readonly name: string; readonly version: number }
+  readonly ref: WorkflowRef
   readonly events: Events
   /** Of the first data, and of what it becomes. */
   readonly dataSchema: Schema.Constraint

@@ -10,7 +10,7 @@ import {
   Decision,
   Identifier,
   Json,
-  Place,
+  WorkflowRef,
   Replay,
   startedEventName,
   Upcast,
@@ -25,7 +25,7 @@ export const formatVersion = 1
 export const Header = Schema.Struct({
   /** The format version. */
   history: Schema.Int.check(Schema.isGreaterThan(0)),
-  workflow: Schema.Struct({ name: Identifier.Identifier, version: Place }),
+  workflow: WorkflowRef,
   /** Lines that follow: a file with fewer was cut off. */
   eventCount: Schema.Int.check(Schema.isGreaterThan(0)),
   isRedacted: Schema.Boolean
