@@ -7,10 +7,11 @@
  * a backlog. The clock runs from the word to go, which processes get when their modules are loaded and their connections
  * open.
  */
-import { WakeUpChannel, Partition, PartitionLeases, WorkflowEventModel } from "@refold/core"
+import { WakeUpChannel, Partition, WorkflowEventModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array, Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import { leaseRows } from "../integration/leaseRows.ts"
 import * as ByHand from "./ByHand.ts"
 import { runtimeOnServers, startLedgers, tenant } from "./Database.ts"
 import { booking } from "./Ledger.ts"
@@ -106,7 +107,7 @@ const backlog: Run = {
 
 const areSettled = (ownerCount: number) =>
   Effect.gen(function* () {
-    const held = yield* (yield* PartitionLeases).list
+    const held = yield* leaseRows(schema)
     const counts = Object.values(Array.groupBy(held, ({ owner }) => owner)).map((owned) => owned.length)
     return counts.length === ownerCount && counts.every((count) => count === Partition.defaultCount / ownerCount)
   })

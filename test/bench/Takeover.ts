@@ -4,11 +4,13 @@ import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { PostgresStore } from "@refold/adapters/postgres"
-import { Partition, PartitionLeases, type WorkflowEventProcessingModel } from "@refold/core"
+import { Partition, type WorkflowEventProcessingModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
 import { Array, Duration, Effect, Layer, Redacted, Schedule } from "effect"
+import type { SqlClient } from "effect/sql"
 import { Counting } from "../chaos/Counting.ts"
 import { leaseDuration } from "../chaos/leaseDuration.ts"
+import { leaseRows } from "../integration/leaseRows.ts"
 import { startPostgres } from "../servers/Postgres.ts"
 import { startRedis } from "../servers/Redis.ts"
 import { boundedBy } from "./Measure.ts"
@@ -20,7 +22,7 @@ const file = fileURLToPath(new URL("../chaos/workerProcess.ts", import.meta.url)
 const withServers = <A, E>(
   use: (
     startWorker: () => Promise<ChildProcess>
-  ) => Effect.Effect<A, E, TypeScriptWorkflowRuntime | WorkflowEventProcessingModel | PartitionLeases>
+  ) => Effect.Effect<A, E, TypeScriptWorkflowRuntime | WorkflowEventProcessingModel | SqlClient.SqlClient>
 ) =>
   Effect.gen(function* () {
     const acquire = <S extends { readonly url: string; readonly stop: () => Promise<unknown> }>(
@@ -68,12 +70,12 @@ const until = <E, R>(isDone: Effect.Effect<boolean, E, R>) =>
   Effect.repeat(isDone, { until: (done) => done, schedule: Schedule.spaced("20 millis") })
 
 const ownersAre = (count: number) =>
-  Effect.flatMap(PartitionLeases, (leases) =>
-    Effect.map(
-      leases.list,
-      (held) => held.length === Partition.defaultCount && new Set(held.map(({ owner }) => owner)).size === count
-    )
+  Effect.map(
+    held,
+    (leases) => leases.length === Partition.defaultCount && new Set(leases.map(({ owner }) => owner)).size === count
   )
+
+const held = leaseRows("refold")
 
 const turnCount = 5
 
@@ -81,17 +83,16 @@ const turnCount = 5
 const takeover = withServers((startWorker) =>
   Effect.gen(function* () {
     const runtime = yield* TypeScriptWorkflowRuntime
-    const leases = yield* PartitionLeases
     yield* Effect.promise(startWorker)
     yield* until(ownersAre(1))
-    const survivors = new Set((yield* leases.list).map(({ owner }) => owner))
+    const survivors = new Set((yield* held).map(({ owner }) => owner))
     const millis: Array<number> = []
     for (let turn = 0; turn < turnCount; turn++) {
       const victim = yield* Effect.promise(startWorker)
       yield* until(ownersAre(2))
       // The survivor's read that is under way, of a second at most, still names the partitions that the victim has now.
       yield* Effect.sleep("1100 millis")
-      const owned = (yield* leases.list).filter(({ owner }) => !survivors.has(owner)).map(({ partition }) => partition)
+      const owned = (yield* held).filter(({ owner }) => !survivors.has(owner)).map(({ partition }) => partition)
       const places = yield* startExecutions(`turn-${turn}`, 64)
       const place = places.find(({ executionId, tenant }) =>
         owned.includes(Partition.of(tenant, executionId, Partition.defaultCount))

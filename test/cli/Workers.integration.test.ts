@@ -1,7 +1,7 @@
 /** Workers as processes of their own, on a real PostgreSQL, with Redis and without. */
 import { PostgresWakeUpChannel, PostgresStore } from "@refold/adapters/postgres"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
-import { WakeUpChannel, PartitionLeases, WorkflowExecutionModel } from "@refold/core"
+import { WakeUpChannel, WorkflowExecutionModel } from "@refold/core"
 import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Layer, ManagedRuntime, Option, Redacted, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
@@ -9,6 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
+import { leaseRows } from "../integration/leaseRows.ts"
 import { createDatabase, dropDatabase } from "./database.ts"
 import { type Outcome, complaint, refold } from "./refold.ts"
 
@@ -91,7 +92,7 @@ const untilPosition = (executionId: string, position: number, schema = "refold")
     ).pipe(Effect.provide(PostgresStore.layerWith({ schema })))
   )
 
-const leases = () => observer.runPromise(Effect.flatMap(PartitionLeases, (port) => port.list))
+const leases = () => observer.runPromise(leaseRows("refold"))
 
 const historyOf = async (executionId: string): Promise<ReadonlyArray<{ event_name: string; position: number }>> => {
   const { stdout } = await run(["history", executionId, "--tenant", "acme", "--jsonl"])

@@ -6,6 +6,7 @@ import {
   Commit,
   WakeUpChannel,
   Instant,
+  type Lease,
   PartitionLeases,
   type WorkflowEvent,
   WorkflowEventModel,
@@ -333,21 +334,34 @@ const bugs: ReadonlyArray<Bug> = [
     shows: /the claim:\n +expected: "a after 0: 1 \(attempt 1\), 2, 3"\n +found: "a after 0: 1, 2, 3"/
   },
   {
-    bug: "a new owner takes over the epoch of the last one",
+    bug: "a renewal goes by the leases that the worker had before, not by those of now",
+    layer: over(store, PartitionLeases, (model) => {
+      const last = new Map<string, ReadonlyArray<Lease.Lease>>()
+      return {
+        renew: (options) =>
+          Effect.map(model.renew(options), (leases) => {
+            const stale = last.get(options.workerId) ?? leases
+            last.set(options.workerId, leases)
+            return stale
+          })
+      }
+    }),
+    kit: "PartitionLeases",
+    breaks: "a new worker gets its half as soon as the first has renewed, and nothing until then",
+    shows: /how many the first keeps:\n +expected: 2\n +found: 4/
+  },
+  {
+    bug: "two workers are given one partition",
     layer: over(store, PartitionLeases, (model) => ({
-      renew: (options) =>
-        Effect.map(
-          model.renew(options),
-          Array.map((lease) => ({ ...lease, epoch: 1 }))
-        ),
-      list: Effect.map(
-        model.list,
-        Array.map((lease) => ({ ...lease, epoch: 1 }))
-      )
+      renew: ({ duration, workerId }) =>
+        Effect.map(model.renew({ duration, workerId }), (leases) => {
+          const [first = { partition: 0, owner: workerId, expiresAt: "2025-03-01T12:00:00.000Z" }] = leases
+          return leases.some(({ partition }) => partition === 0) ? leases : [{ ...first, partition: 0 }, ...leases]
+        })
     })),
     kit: "PartitionLeases",
-    breaks: "the epoch of a partition grows by one with each change of its owner, and only then",
-    shows: /the epoch of partition 0, last owned by odd, now by even:\n +expected: 2\n +found: 1/
+    breaks: "workers that stay keep their partitions through any number of renewals",
+    shows: /what "b" was answered, and another worker owns:\n +expected: \[\]\n +found: \[.*"owner":"a"/
   },
   {
     bug: "a new reader tells of no gap",

@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   WakeUpChannelError,
   FailurePolicy,
-  PartitionLeases,
   StoreError,
   WorkflowEventProcessingModel,
   type Submission
@@ -25,7 +24,7 @@ import {
   standingsOf,
   tenant
 } from "./Services.ts"
-import { startWorker } from "./Workers.ts"
+import { everyPartitionIsFree, startWorker } from "./Workers.ts"
 
 const enqueue = (submission: Submission = add(1), executionId = "order-1", ofTenant = tenant) =>
   TypeScriptWorkflowRuntime.use((runtime) =>
@@ -191,7 +190,7 @@ describe("Worker", () => {
         yield* elapse(closing, "1 second")
         const committed = (yield* standingsOf()).filter((status) => status === "Applied").length
         assert.isTrue(committed > 0 && committed < 600, `${committed} events`)
-        assert.deepStrictEqual(yield* PartitionLeases.use((leases) => leases.list), [])
+        yield* everyPartitionIsFree
 
         yield* startWorker()
         assert.isAtMost(yield* secondsUntilSettled(3), 2.5)
@@ -211,7 +210,7 @@ describe("Worker", () => {
         yield* TestClock.adjust("4 seconds")
         assert.isUndefined(closing.pollUnsafe())
         yield* elapse(closing, "3 seconds")
-        assert.deepStrictEqual(yield* PartitionLeases.use((leases) => leases.list), [])
+        yield* everyPartitionIsFree
         assert.deepStrictEqual(yield* standingsOf(), ["Pending"])
       }).pipe(Effect.scoped, Effect.provide(memory()))
     )

@@ -1,7 +1,8 @@
 /** Workers as processes of their own on the ports at hand, which can be killed, and whose calls are counted. */
-import type { WakeUpReader } from "@refold/core"
+import { assert } from "@effect/vitest"
+import { PartitionLeases, type WakeUpReader, WorkflowEventModel } from "@refold/core"
 import { Worker, type WorkerOptions } from "@refold/runtime"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { type Changes, type Options, changed, elapse, servicesWith } from "./Services.ts"
 
 type Call =
@@ -79,4 +80,13 @@ export const startWorker = Effect.fnUntraced(function* (
     calls: (call: Call) => calls.get(call) ?? 0,
     callCount: () => [...calls.values()].reduce((total, count) => total + count, 0)
   }
+})
+
+/** Fails unless a worker that comes now is given every partition, which it gives back. */
+export const everyPartitionIsFree = Effect.gen(function* () {
+  const { release, renew } = yield* PartitionLeases
+  const { partitionCount } = yield* WorkflowEventModel
+  const leases = yield* renew({ workerId: "a worker that comes", duration: Duration.seconds(1) })
+  yield* release("a worker that comes")
+  assert.strictEqual(leases.length, partitionCount)
 })

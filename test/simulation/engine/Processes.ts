@@ -87,7 +87,7 @@ export class Processes {
 
   /** Its leases are the others' when it has stopped, unless something went wrong. */
   readonly stop = Effect.fnUntraced({ self: this }, function* (name: WorkerName) {
-    const { invariants, ports, runAtStore, tell } = this.#world
+    const { invariants, owners, tell } = this.#world
     const process = this.alive(name)
     if (process === undefined || process.isStopping) return
     process.isStopping = true
@@ -97,8 +97,7 @@ export class Processes {
     if (!process.isAlive) return
     process.isAlive = false
     tell(`${workerId} has stopped`)
-    const isHeld = runAtStore(ports.leases.list).some((lease) => lease.owner === workerId)
-    if (isHeld && process.faultCount === faultCount) {
+    if (owners().has(workerId) && process.faultCount === faultCount) {
       invariants.violate("Leases are given back", `${workerId} has stopped and still holds some`)
     }
     if (process.faultCount === 0 && process.watched.attempts.size > 0) {

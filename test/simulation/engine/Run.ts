@@ -155,7 +155,7 @@ const moment = Duration.millis(1)
 /** Nothing goes wrong any more; everything that was accepted is done, and then one more event for each. */
 const comeToRest = Effect.fnUntraced(function* (world: World, processes: Processes, script: Script) {
   const { enqueue, look } = callersOf(world)
-  const { chance, invariants, mishaps, ports, runAtStore, scheduler, setting, tell } = world
+  const { chance, invariants, mishaps, ports, scheduler, setting, tell } = world
 
   const sumOf = (countOf: (process: Process) => number) =>
     processes.all.reduce((total, process) => total + (process.isAlive ? countOf(process) : 0), 0)
@@ -211,7 +211,7 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
 
   // When each has its partition, and reads it: the read that is under way names those that it had before.
   const isShared = () => {
-    const owners = new Set(runAtStore(ports.leases.list).map(({ owner }) => owner))
+    const owners = world.owners()
     return workers.every((name) => owners.has(processes.alive(name)?.workerId ?? ""))
   }
   yield* waitUntil(isShared, patienceMillis, 250)

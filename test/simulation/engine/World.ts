@@ -2,6 +2,8 @@
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
   WakeUpChannel,
+  Instant,
+  type Lease,
   PartitionLeases,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
@@ -39,6 +41,8 @@ export interface World {
   readonly skewOf: (name: ProcessName | "store") => { millis: number }
   /** Clock, randomness and scheduler of one life of a process. */
   readonly contextOf: (name: ProcessName | "store", life: number) => Context.Context<never>
+  /** Workers that hold a lease, by the store's clock. */
+  readonly owners: () => ReadonlySet<string>
   /** Does something at the store, at once. */
   readonly runAtStore: <A, E>(effect: Effect.Effect<A, E>) => A
   /** What a store does in one go, by its clock, and what looks on. */
@@ -79,7 +83,9 @@ export const makeWorld = ({ seed, setting }: Script, { bug, schedule = 0 }: RunO
   }
   const storeContext = contextOf("store", 0)
   const runAtStore = Effect.runSyncWith(storeContext)
-  const ports = runAtStore(makePorts)
+  const bare = runAtStore(makePorts)
+  const { leases, ownersAt } = watchedLeases(bare.leases)
+  const ports = { ...bare, leases }
   const trace: globalThis.Array<string> = []
   return {
     setting,
@@ -100,6 +106,7 @@ export const makeWorld = ({ seed, setting }: Script, { bug, schedule = 0 }: RunO
     isMended: false,
     skewOf,
     contextOf,
+    owners: () => ownersAt(runAtStore(Clock.currentTimeMillis)),
     runAtStore,
     atStore: (effect, seen) =>
       Effect.suspend(() => {
@@ -127,6 +134,30 @@ const makePorts = Effect.gen(function* () {
   }
   return ports
 }).pipe(Effect.scoped)
+
+/** The leases, and who holds some of them: what each worker was last answered, until it expires or is given back. */
+const watchedLeases = ({ release, renew }: Ports["leases"]) => {
+  const held = new Map<string, ReadonlyArray<Lease.Lease>>()
+  const leases: Ports["leases"] = {
+    renew: (options) =>
+      Effect.tap(renew(options), (answer) =>
+        Effect.sync(() => {
+          held.set(options.workerId, answer)
+        })
+      ),
+    release: (workerId) =>
+      Effect.tap(release(workerId), () =>
+        Effect.sync(() => {
+          held.delete(workerId)
+        })
+      )
+  }
+  const ownersAt = (millis: number) => {
+    const now = Instant.fromEpochMillis(millis)
+    return new Set([...held].flatMap(([owner, own]) => (own.some(({ expiresAt }) => expiresAt > now) ? owner : [])))
+  }
+  return { leases, ownersAt }
+}
 
 /** Random bytes from the seed; nothing else of it is used. */
 const cryptoOf = (chance: Chance): webcrypto.Crypto => ({

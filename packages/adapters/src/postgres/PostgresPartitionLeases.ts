@@ -11,14 +11,12 @@ import { toStoreError } from "./SqlFailure.ts"
 interface LeaseRow {
   readonly partition: number
   readonly owner: string
-  readonly epoch: bigint
   readonly expires_at: Date
 }
 
 const toLease = (row: LeaseRow): Lease.Lease => ({
   partition: row.partition,
   owner: row.owner,
-  epoch: Number(row.epoch),
   expiresAt: instantText(row.expires_at)
 })
 
@@ -27,8 +25,8 @@ const toLease = (row: LeaseRow): Lease.Lease => ({
  *
  * **Details**
  *
- * The row of a partition outlives its lease, so that its epoch goes on: a lease that was given back expired long ago.
- * All that a worker holds expires with the worker's own row.
+ * The row of a partition outlives its lease: a lease that was given back is one that expired long ago. All that a worker
+ * holds expires with the worker's own row.
  *
  * **Errors**
  *
@@ -41,23 +39,23 @@ export const layer = (options: SchemaOptions) =>
       const sql = yield* SqlClient.SqlClient
       const partitionCount = yield* checkSchema(options)
       const { leases, workers } = tables(sql, options)
-      // Unlike now(), not the start of the transaction, which may lie long before the lock was got; and unlike
-      // clock_timestamp(), the same in all of a statement.
+      // Unlike now(), it is not the start of the transaction, which may lie long before the lock was taken; unlike
+      // clock_timestamp(), it is the same throughout a statement.
       const now = sql.literal("statement_timestamp()")
 
-      // The lock is the only one that is waited for, so there is no deadlock, and keeps nobody from reading. Neither
-      // statement takes a snapshot: what follows sees what the last holder wrote, whatever the isolation level. A holder
-      // that freezes, or loses its network, is cut off, since nobody could take over from it otherwise.
-      const oneAfterAnother = <A, E>(effect: Effect.Effect<A, E>) =>
+      // This is the only lock that anybody waits for, so there is no deadlock; and it keeps nobody from reading. Neither
+      // statement takes a snapshot: the statements that follow see what the last holder wrote, at any isolation level. The
+      // server cuts off a holder that freezes or loses its network, since nobody could take over from it otherwise.
+      const oneAtATime = <A, E>(effect: Effect.Effect<A, E>) =>
         sql`set local idle_in_transaction_session_timeout = '2s'`.pipe(
           Effect.andThen(sql`lock table ${workers} in share row exclusive mode`),
           Effect.andThen(effect),
           sql.withTransaction,
-          // A lost connection cannot roll back either, for which the client dies: no bug of ours, and worth trying again.
+          // A lost connection cannot roll back, for which the client dies: that is no bug, and worth a retry.
           Effect.catchDefect((defect) => (isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)))
         )
 
-      /** Tells that the worker is alive; the leases of all, and the other workers, as rows without a partition. */
+      /** Records that the worker is alive. Returns the leases of all, and each living worker as a row without a partition. */
       const enrol = (workerId: string, duration: Duration.Duration) =>
         sql<{ owner: string; partition: number | null }>`
           with pruned as (
@@ -77,13 +75,13 @@ export const layer = (options: SchemaOptions) =>
             update ${leases} set expires_at = '-infinity'
              where owner = ${workerId} and expires_at > '-infinity' and partition <> all (${ints(partitions)})
           )
-          insert into ${leases} as l (partition, owner, epoch, expires_at)
-          select p, w.worker_id, 1, w.expires_at
+          insert into ${leases} as l (partition, owner, expires_at)
+          select p, w.worker_id, w.expires_at
             from ${workers} w, unnest(${ints(partitions)}) as p
            where w.worker_id = ${workerId}
           on conflict (partition) do update
-            set owner = excluded.owner, epoch = l.epoch + (l.owner <> excluded.owner)::int, expires_at = excluded.expires_at
-          returning l.partition, l.owner, l.epoch, l.expires_at`
+            set owner = excluded.owner, expires_at = excluded.expires_at
+          returning l.partition, l.owner, l.expires_at`
 
       return PartitionLeases.of({
         renew: ({ duration, workerId }) =>
@@ -97,7 +95,7 @@ export const layer = (options: SchemaOptions) =>
             })
             const held = yield* hold(workerId, share)
             return held.map(toLease).toSorted((left, right) => left.partition - right.partition)
-          }).pipe(oneAfterAnother, Effect.mapError(toStoreError("Renewing the leases"))),
+          }).pipe(oneAtATime, Effect.mapError(toStoreError("Renewing the leases"))),
         release: (workerId) =>
           sql`
             with forgotten as (
@@ -105,15 +103,10 @@ export const layer = (options: SchemaOptions) =>
             )
             update ${leases} set expires_at = '-infinity'
              where owner = ${workerId} and expires_at > '-infinity'`.pipe(
-            oneAfterAnother,
+            oneAtATime,
             Effect.asVoid,
             Effect.mapError(toStoreError("Releasing the leases"))
-          ),
-        list: sql<LeaseRow>`
-          select partition, owner, epoch, expires_at from ${leases} where expires_at > ${now} order by partition`.pipe(
-          Effect.map((rows) => rows.map(toLease)),
-          Effect.mapError(toStoreError("Listing the leases"))
-        )
+          )
       })
     })
   )

@@ -259,7 +259,6 @@ const processing = (sql: SqlClient.SqlClient, schema: string): ReadonlyArray<Eff
     sql`create table ${leases} (
       partition int primary key,
       owner text collate "C" not null,
-      epoch bigint not null,
       expires_at timestamptz not null
     ) with (fillfactor = 20)`,
     sql`create table ${workers} (
