@@ -146,6 +146,19 @@ describe.each(documents)("$path", ({ path, text }) => {
   })
 })
 
+describe("READMEs of packages", () => {
+  it("exist, and link to nothing that a tarball does not hold", () => {
+    const readmes = documents.filter(({ path }) => path.startsWith("packages/"))
+    const packages = globSync("packages/*/package.json", { cwd: root })
+
+    assert.strictEqual(readmes.length, packages.length)
+    assert.deepStrictEqual(
+      readmes.filter(({ text }) => /\]\((?!https:|#)/.test(text)).map(({ path }) => path),
+      []
+    )
+  })
+})
+
 describe("All documents", () => {
   it("name commands that exist", slow, async () => {
     const named = documents.flatMap(({ text }) =>

@@ -1,0 +1,4 @@
+/** `@refold/adapters/eventlog` as it is published. */
+import { load } from "./Drivers.ts"
+
+export const { EventLog, EventLogError } = await load("eventlog", () => import("../eventlog/index.ts"))
