@@ -1,4 +1,4 @@
-/** Headed sections and aligned columns, for the examples to print. */
+/** Prints headings and aligned columns for the examples. */
 import { Console, Effect } from "effect"
 
 export const heading = (title: string) => Console.log(`\n${title}\n${"-".repeat(title.length)}`)

@@ -1,8 +1,8 @@
-/** An invoice: lines are added, it is submitted, approved by one person or by two, and paid. */
+/** An invoice: a draft with lines that is submitted, approved by one person or by two, and paid. */
 import { Workflow } from "@refold/core"
 import { Schema } from "effect"
 
-/** From this total on, a second person has to approve. */
+/** An invoice of this total or more needs a second approval. */
 export const secondApprovalFrom = 1_000_000
 
 export const Invoice = Workflow.make({

@@ -10,13 +10,13 @@ import { Invoice } from "./Invoice.ts"
 
 const execution = { tenant: "acme", executionId: "invoice-2025-001" }
 
-/** Submits to the invoice; a wrong event name or payload does not compile. */
+/** Submits an event to the invoice. A wrong event name or payload does not compile. */
 const submit = Effect.fn("submit")(function* (
   submission: Workflow.SubmissionOf<typeof Invoice>,
   idempotencyKey?: string
 ) {
   const runtime = yield* TypeScriptWorkflowRuntime
-  // The next event gets an instant of its own, to be asked for below.
+  // Gives each event its own instant, for the queries about past instants below.
   yield* Effect.sleep("5 millis")
   return yield* runtime.submitEvent({
     ...execution,
@@ -36,12 +36,12 @@ const tour = Effect.gen(function* () {
   const second = yield* submit({ event_name: "LineAdded", payload: { text: "Delivery", cents: 45_000 } })
   yield* table([started, first, second].map(summary))
 
-  yield* heading("An event that the state does not accept is refused")
+  yield* heading("The state refuses an event that it does not accept")
   yield* submit({ event_name: "Paid", payload: { reference: "early" } }).pipe(
     Effect.catchTag("TransitionRejected", ({ message }) => table([[message]]))
   )
 
-  yield* heading("From EUR 10,000 on, two different people approve")
+  yield* heading("An invoice of EUR 10,000 or more needs two different approvers")
   const submitted = yield* submit({ event_name: "Submitted", user_id: "sue" })
   const once = yield* submit({ event_name: "Approved", user_id: "ann" })
   yield* table([submitted, once].map(summary))
@@ -51,7 +51,7 @@ const tour = Effect.gen(function* () {
   const twice = yield* submit({ event_name: "Approved", user_id: "bob" }, "approval-bob")
   yield* table([summary(twice)])
 
-  yield* heading("Sent again with its idempotency key, an event gives its first result")
+  yield* heading("A repeated event with its idempotency key returns the first result")
   const again = yield* submit({ event_name: "Approved", user_id: "bob" }, "approval-bob")
   yield* table([summary(again)])
 
@@ -63,7 +63,8 @@ const tour = Effect.gen(function* () {
       useSnapshots,
       debug: true
     })
-    const start = debug?.fromSnapshot === true ? `the snapshot at position ${debug.snapshotPosition}` : "nothing"
+    const start =
+      debug?.fromSnapshot === true ? `the snapshot at position ${debug.snapshotPosition}` : "the first event"
     yield* table([[...summary(executionState), `from ${start}, ${debug?.eventsProcessed} folded`]])
   }
 
@@ -84,10 +85,10 @@ const tour = Effect.gen(function* () {
   yield* table([["#", "time (UTC)", "event", "by", "from", "to", "payload"], ...history.map(line)])
 
   yield* heading("What happened")
-  yield* Console.log(`  A definition (Invoice.ts) said which events an invoice accepts, and how each changes its data.
-  Accepted events were appended to a PostgreSQL log inside this process; they are never changed.
-  Refused ones left no trace in it: the positions above count 1 to ${history.length} without a gap.
-  Every state above was folded from that log: now, from a snapshot, and as of past instants.
+  yield* Console.log(`  The definition (Invoice.ts) says which events an invoice accepts, and how each event changes its data.
+  Accepted events were appended to a PostgreSQL log inside this process. They never change.
+  Refused events left no trace in the log: the positions above count 1 to ${history.length} without a gap.
+  Every state above is a fold of that log: now, from a snapshot, and as of past instants.
   Next: npm run example -- 02, then README.md.`)
 })
 

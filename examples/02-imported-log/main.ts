@@ -1,4 +1,4 @@
-/** A bike shop's log in CSV: import it, import it again, look at a past instant, replay one repair, verify. */
+/** The CSV log of a bike shop: import it twice, show a past instant, replay one repair, verify. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { EventLog } from "@refold/adapters/eventlog"
 import { PgliteStore } from "@refold/adapters/pglite"
@@ -10,7 +10,7 @@ import { heading, table } from "../Print.ts"
 
 const tenant = "bike-shop"
 
-/** Rows in the order of the file: some are out of the order of time, some share an instant. */
+/** Rows in file order. Some are not in time order, and some share an instant. */
 const rows = EventLog.read({
   path: fileURLToPath(new URL("repairs.csv", import.meta.url)),
   format: "csv",
@@ -64,7 +64,7 @@ const tour = Effect.gen(function* () {
 })
 
 const Live = WorkflowEventSourcing.layer.pipe(
-  // Knows every name as an open workflow, which accepts any event and merges its payload into the data.
+  // Every workflow name is an open workflow, which accepts any event and merges its payload into the data.
   Layer.provideMerge(Workflows.layerOpen()),
   Layer.provideMerge(PgliteStore.layer()),
   Layer.provideMerge(NodeServices.layer)

@@ -1,10 +1,10 @@
-/** An order: it is paid, its items are packed one after another, it is shipped and delivered. */
+/** An order: it is paid, packed item by item, shipped and delivered. */
 import { Workflow } from "@refold/core"
 import { Schema } from "effect"
 
 export const itemCount = 6
 
-/** An item is accepted in its turn alone: were two of them swapped, or one doubled, the order would refuse it. */
+/** The order accepts items in sequence only. It refuses an item that comes too early or twice. */
 export const Order = Workflow.make({
   name: "order",
   events: {
@@ -31,7 +31,7 @@ export const Order = Workflow.make({
   }
 })
 
-/** All that happens to one order, in the order in which it must be applied. */
+/** All events of one order, in the sequence in which they must be applied. */
 export const submissions = [
   Workflow.submission(Order, { event_name: "Paid", payload: { cents: 4200 } }),
   ...Array.from({ length: itemCount }, (_, packedBefore) =>

@@ -1,4 +1,4 @@
-/** The store, the stream and the services of the shop, on the servers that the environment names. */
+/** The store, the wake-up channel and the services of the shop, on the servers from the environment. */
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
 import { PostgresWakeUpChannel, PostgresStore } from "@refold/adapters/postgres"
@@ -7,7 +7,7 @@ import { TypeScriptWorkflowRuntime, type Worker, WorkflowEventSourcing, Workflow
 import { Config, Effect, Layer, Option, type Redacted, Schedule } from "effect"
 import { Order } from "./Order.ts"
 
-/** Keeps this example apart from what else is on the servers. */
+/** Separates this example from other data on the servers. */
 const name = "refold_example_03"
 
 export const Servers = Config.all({
@@ -27,7 +27,7 @@ const onServers = (database: Redacted.Redacted, redis: Option.Option<Redacted.Re
     })
   ).pipe(Layer.provide(PostgresStore.layerClient({ url: database })))
 
-/** What processes queued events, and what queues them. */
+/** The services that queue events and process them. */
 export const layer = ({ database, redis }: Servers) =>
   TypeScriptWorkflowRuntime.layer.pipe(
     Layer.provideMerge(WorkflowEventSourcing.layer),
@@ -35,17 +35,17 @@ export const layer = ({ database, redis }: Servers) =>
     Layer.provideMerge(Option.isNone(database) ? embedded : onServers(database.value, redis))
   )
 
-/** A worker that is killed cannot give its partitions back: others take them once its lease is over. */
+/** A killed worker cannot release its partitions. Other workers take them when this lease expires. */
 export const leaseDuration = "2 seconds"
 
 export const describe = ({ database, redis }: Servers): string => {
   if (Option.isNone(database)) {
-    return "No DATABASE_URL: PostgreSQL and the stream are embedded, the workers are fibers of this process."
+    return "DATABASE_URL is not set: PostgreSQL and wake-up channel are embedded, the workers are fibers of this process."
   }
-  const stream = Option.isSome(redis) ? "the Redis of REDIS_URL" : "its own notifications, as there is no REDIS_URL"
-  return `The PostgreSQL of DATABASE_URL and ${stream}; each worker is a process.`
+  const channel = Option.isSome(redis) ? "the Redis in REDIS_URL" : "NOTIFY, because REDIS_URL is not set"
+  return `The store is the PostgreSQL in DATABASE_URL, wake-ups go over ${channel}, and each worker is a process.`
 }
 
-/** Waits until a worker has partitions. */
+/** Waits until the worker owns partitions. */
 export const untilOwner = (partitions: Worker["Service"]["partitions"]) =>
   partitions.pipe(Effect.repeat({ until: (owned) => owned.length > 0, schedule: Schedule.spaced("20 millis") }))

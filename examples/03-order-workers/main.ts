@@ -1,4 +1,4 @@
-/** Orders of several tenants, queued, and processed by three workers, one of which is killed in the middle. */
+/** Three workers process the queued orders of several tenants; one worker is killed in the middle. */
 import { NodeRuntime } from "@effect/platform-node"
 import { WorkflowEventModel, WorkflowEventProcessingModel, startedEventName } from "@refold/core"
 import { TypeScriptWorkflowRuntime, Worker } from "@refold/runtime"
@@ -11,19 +11,19 @@ import * as Shop from "./Shop.ts"
 const workerCount = 3
 const ordersPerTenant = 50
 
-/** Makes the ids of this run unlike those of others on the same database. */
+/** Distinguishes the ids of this run from those of other runs on the same database. */
 const run = crypto.randomUUID().slice(0, 8)
 const orders = Array.flatMap(Array.make("north", "south", "west"), (tenant) =>
-  Array.makeBy(ordersPerTenant, (place) => ({ tenant, executionId: `${run}-${place + 1}` }))
+  Array.makeBy(ordersPerTenant, (index) => ({ tenant, executionId: `${run}-${index + 1}` }))
 )
 
-/** A worker at work; it drains when the scope that it was started in closes, unless it was lost before. */
+/** A running worker. It drains when its scope closes, unless `lose` has ended it before. */
 interface Started {
   readonly name: string
   readonly lose: Effect.Effect<void>
 }
 
-/** A worker in a process of its own. */
+/** Starts a worker in its own process. */
 const startProcess = Effect.gen(function* () {
   const ready = yield* Deferred.make<void>()
   const ended = yield* Deferred.make<void>()
@@ -53,7 +53,7 @@ const startProcess = Effect.gen(function* () {
   return started
 })
 
-/** A worker in this process, where nothing can be killed: it is closed, and gives its partitions back. */
+/** Starts a worker in this process. It cannot be killed, so `lose` closes it, and it releases its partitions. */
 const startFibers = Effect.gen(function* () {
   const scope = yield* Effect.acquireRelease(Scope.make(), (made) => Scope.close(made, Exit.void))
   const services = yield* Layer.buildWithScope(Worker.layer({ leaseDuration: Shop.leaseDuration }), scope)
@@ -63,7 +63,7 @@ const startFibers = Effect.gen(function* () {
   return started
 })
 
-/** Queues the events of all orders, one of each order after another; gives their ids, by order, in the order of its queue. */
+/** Queues each submission for all orders. Returns a list of event ids for each submission, in the sequence of `orders`. */
 const enqueue = Effect.fnUntraced(function* (wanted: typeof submissions) {
   const runtime = yield* TypeScriptWorkflowRuntime
   return yield* Effect.forEach(wanted, (submission) =>
@@ -78,21 +78,21 @@ const pendingCount = Effect.gen(function* () {
   return (yield* queue.lag).reduce((total, lag) => total + lag.pendingCount, 0)
 })
 
-const waitUntil = (isReached: (waiting: number) => boolean) =>
+const waitUntil = (isReached: (pending: number) => boolean) =>
   pendingCount.pipe(Effect.repeat({ until: isReached, schedule: Schedule.spaced("20 millis") }))
 
-/** Compares the log with what was queued, and nothing else. */
+/** Compares the log with the queued events. */
 const prove = Effect.fnUntraced(function* (queued: ReadonlyArray<ReadonlyArray<string>>) {
   const log = yield* WorkflowEventModel
-  const found = { logged: 0, lost: 0, doubled: 0, outOfOrder: 0, gaps: 0 }
-  for (const [place, order] of orders.entries()) {
+  const found = { logged: 0, lost: 0, appliedTwice: 0, outOfOrder: 0, gaps: 0 }
+  for (const [orderIndex, order] of orders.entries()) {
     const events = yield* Stream.runCollect(log.read(order))
-    const expected = queued.flatMap((ofStep) => ofStep.slice(place, place + 1))
+    const expected = queued.flatMap((eventIds) => eventIds.slice(orderIndex, orderIndex + 1))
     const applied = events.filter(({ event_name }) => event_name !== startedEventName).map(({ event_id }) => event_id)
     const distinct = new Set(applied)
     found.logged += applied.length
     found.lost += expected.filter((id) => !distinct.has(id)).length
-    found.doubled += applied.length - distinct.size
+    found.appliedTwice += applied.length - distinct.size
     found.outOfOrder += applied.filter((id, index) => id !== expected[index]).length
     found.gaps += events.filter(({ position }, index) => position !== index + 1).length
   }
@@ -116,35 +116,35 @@ const tour = Effect.gen(function* () {
   yield* Effect.forEach(orders, (order) => runtime.startWorkflow({ workflow: Order, ...order }), { concurrency: 8 })
   yield* table([[`${orders.length} orders`, ...workers.map(({ name }) => name)]])
 
-  yield* heading("Queue the first half of their events, and lose a worker")
+  yield* heading("Queue the first half of the events, and lose a worker")
   const firstHalf = submissions.slice(0, submissions.length / 2)
   const first = yield* enqueue(firstHalf)
-  const waiting = yield* waitUntil((count) => count < orders.length * firstHalf.length)
+  const pending = yield* waitUntil((count) => count < orders.length * firstHalf.length)
   const [victim] = workers
   yield* victim.lose
   yield* Console.log(
-    `  ${victim.name} was ${hasServer ? "killed with SIGKILL" : "closed"} while ${waiting} events waited`
+    `  ${victim.name} was ${hasServer ? "killed with SIGKILL" : "closed"} while ${pending} events were pending`
   )
 
-  yield* heading("Queue the second half; the others take its partitions over")
+  yield* heading("Queue the second half; the other workers take over its partitions")
   const second = yield* enqueue(submissions.slice(firstHalf.length))
   yield* waitUntil((count) => count === 0)
-  yield* Console.log("  nothing waits any more")
+  yield* Console.log("  no event is pending")
 
   yield* heading("What the log says")
-  const { doubled, gaps, logged, lost, outOfOrder } = yield* prove([...first, ...second])
+  const { appliedTwice, gaps, logged, lost, outOfOrder } = yield* prove([...first, ...second])
   yield* table([
     ["events queued", String(eventCount)],
     ["events in the log", String(logged)],
     ["lost", String(lost)],
-    ["doubled", String(doubled)],
+    ["applied twice", String(appliedTwice)],
     ["out of order", String(outOfOrder)],
     ["gaps in positions", String(gaps)]
   ])
-  if (logged !== eventCount || lost + doubled + outOfOrder + gaps > 0) {
-    return yield* Effect.die("the log is not what was queued")
+  if (logged !== eventCount || lost + appliedTwice + outOfOrder + gaps > 0) {
+    return yield* Effect.die("the log differs from the queued events")
   }
-  yield* Console.log("  Every event was applied once, in the order of its queue.")
+  yield* Console.log("  Every event was applied once, in queue order.")
 })
 
 NodeRuntime.runMain(

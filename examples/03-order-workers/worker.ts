@@ -1,4 +1,4 @@
-/** One worker, as a process of its own. Tells the process that started it when it owns partitions. */
+/** One worker in its own process. It sends a message to its parent when it owns partitions. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Worker } from "@refold/runtime"
 import { Effect, Layer } from "effect"
@@ -11,7 +11,7 @@ const work = Effect.gen(function* () {
   return yield* Effect.never
 })
 
-// A parent that is gone would leave it behind.
+// Ends with its parent; otherwise a killed parent would leave it running.
 process.on("disconnect", () => process.exit(1))
 
 const Live = Layer.unwrap(

@@ -2,7 +2,7 @@
 import { Upcast, Workflow } from "@refold/core"
 import { Schema } from "effect"
 
-/** How the first release wrote an added item: in euros. */
+/** The payload of `ItemAdded` in the first release, with a price in euros. */
 export const ItemAddedV1 = Schema.Struct({
   sku: Schema.String,
   euros: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 })),

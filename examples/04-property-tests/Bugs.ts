@@ -1,4 +1,4 @@
-/** The basket again and again, each time with one mistake planted. The compiler finds none of them. */
+/** Variants of the basket, each with one planted mistake. The compiler finds none of them. */
 import { Upcast, Workflow } from "@refold/core"
 import { type LawName, type Options, checkWorkflow } from "@refold/testing/laws"
 import { Schema, SchemaTransformation } from "effect"
@@ -6,31 +6,31 @@ import { type Data, Basket, ItemAdded, ItemAddedV1, sound } from "./Basket.ts"
 
 export interface Bug {
   readonly title: string
-  /** The law that finds it, or what is said where no law can be checked. */
+  /** The law that finds the mistake. For two mistakes it is not a law but the coverage or the generation of payloads. */
   readonly foundBy: LawName | "coverage" | "generation"
   readonly check: () => unknown
 }
 
 const oldPayloads = { ItemAdded: [ItemAddedV1] }
 
-/** A basket whose `ItemAdded` is folded otherwise. */
+/** The basket with another handler for `ItemAdded`. */
 const folding = (itemAdded: typeof sound.evolve.ItemAdded) =>
   Workflow.make({ ...sound, evolve: { ...sound.evolve, ItemAdded: itemAdded } })
 
-/** A law by itself: the first one that runs, purity, would find the mistake before it. */
+/** Checks one law only; otherwise purity, which runs first, would find the mistake. */
 const only = (law: LawName) => ({ oldPayloads, laws: [law] }) satisfies Options<typeof sound.events>
 
-/** Something beside the state that a handler remembers, from one replay to the next. */
+/** State outside the fold, which a handler keeps between replays. */
 let cachedCents = 0
 const withMemory = folding((data, item) => {
   cachedCents += item.cents + 1
   return { ...data, cents: cachedCents }
 })
 
-/** A guard that throws a die. */
+/** A guard that uses randomness. */
 const isLucky = () => Math.random() > 0.005
 
-/** The stored form of the data leaves the gifts out, and reads them as none. */
+/** The stored form of the data omits `gifts`, and decoding sets it to 0. */
 const Forgetful = Schema.Struct({ skus: Schema.Array(Schema.String), cents: Schema.Int }).pipe(
   Schema.decodeTo(
     Schema.Struct({ skus: Schema.Array(Schema.String), cents: Schema.Int, gifts: Schema.Int }),
@@ -41,12 +41,12 @@ const Forgetful = Schema.Struct({ skus: Schema.Array(Schema.String), cents: Sche
   )
 )
 
-/** Effect cannot know what values such a test lets pass. */
+/** Effect cannot generate values of a schema with a custom test. */
 const Voucher = Schema.declare((value): value is "voucher" => value === "voucher")
 
 export const bugs: ReadonlyArray<Bug> = [
   {
-    title: "evolve changes what it is given",
+    title: "evolve mutates its argument",
     foundBy: "purity",
     check: () =>
       checkWorkflow(
@@ -66,7 +66,7 @@ export const bugs: ReadonlyArray<Bug> = [
       )
   },
   {
-    title: "a guard draws lots",
+    title: "a guard uses randomness",
     foundBy: "purity",
     check: () => {
       const Open = { ...sound.states.Open, CheckedOut: { to: "CheckedOut", guard: isLucky } } as const
@@ -74,7 +74,7 @@ export const bugs: ReadonlyArray<Bug> = [
     }
   },
   {
-    title: "the stored data forgets a field",
+    title: "the stored data loses a field",
     foundBy: "round-trip",
     check: () =>
       checkWorkflow(
@@ -87,7 +87,7 @@ export const bugs: ReadonlyArray<Bug> = [
       )
   },
   {
-    title: "a guard throws on data that it did not expect",
+    title: "a guard throws on unexpected data",
     foundBy: "decisions",
     check: () => {
       const guard = ({ skus }: Data) => {
@@ -111,7 +111,7 @@ export const bugs: ReadonlyArray<Bug> = [
     }
   },
   {
-    title: "an upcaster yields what its schema refuses",
+    title: "an upcaster returns a payload that the schema refuses",
     foundBy: "upcasts",
     check: () => {
       const refused = Upcast.to(ItemAdded, [
@@ -123,22 +123,22 @@ export const bugs: ReadonlyArray<Bug> = [
     }
   },
   {
-    title: "a handler remembers the last replay",
+    title: "a handler keeps state between replays",
     foundBy: "fold",
     check: () => checkWorkflow(withMemory, only("fold"))
   },
   {
-    title: "the same, by events that come twice",
+    title: "the same mistake, found by redelivered events",
     foundBy: "idempotence",
     check: () => checkWorkflow(withMemory, only("idempotence"))
   },
   {
-    title: "the same, by questions about the past",
+    title: "the same mistake, found by temporal queries",
     foundBy: "temporal",
     check: () => checkWorkflow(withMemory, only("temporal"))
   },
   {
-    title: "evolve counts on the order of keys",
+    title: "evolve depends on the order of keys",
     foundBy: "snapshots",
     check: () =>
       checkWorkflow(
@@ -167,7 +167,7 @@ export const bugs: ReadonlyArray<Bug> = [
     }
   },
   {
-    title: "a schema that no value can be drawn of",
+    title: "a schema that Effect cannot generate values of",
     foundBy: "generation",
     check: () =>
       checkWorkflow(Workflow.make({ ...sound, events: { ...sound.events, CheckedOut: Voucher } }), { oldPayloads })

@@ -1,4 +1,4 @@
-/** A user's property tests: the laws hold on a sound workflow, and each finds the mistake planted for it. */
+/** Property tests: the laws hold on a sound workflow, and each law finds the mistake planted for it. */
 import { CannotGenerate, LawBroken, NotCovered, describeReport } from "@refold/testing/laws"
 import type { WorkflowEvent } from "@refold/core"
 import { Console, Effect, Result } from "effect"
@@ -8,10 +8,10 @@ import { type Bug, bugs, checkSound } from "./Bugs.ts"
 const foundBy = (error: unknown): string => {
   if (error instanceof LawBroken) return error.law
   if (error instanceof NotCovered) return "coverage"
-  return error instanceof CannotGenerate ? "generation" : "nothing that was expected"
+  return error instanceof CannotGenerate ? "generation" : "an unexpected error"
 }
 
-/** The counterexample in three lines. `error.message` has it whole, with code that replays it. */
+/** The counterexample in three lines. `error.message` has the whole counterexample, with code to replay it. */
 const short = (error: unknown): ReadonlyArray<string> => {
   if (error instanceof LawBroken) {
     const { actual, claim, differences, expected, history } = error
@@ -43,7 +43,7 @@ const suite = Effect.gen(function* () {
       .split("\n")
       .map((line) => [line])
   )
-  yield* heading("Mistakes, and what finds each")
+  yield* heading("Each planted mistake, and the law that finds it")
   const caught = yield* Effect.forEach(bugs, plant)
   yield* Console.log(`\n${bugs.length} planted, ${caught.filter((isCaught) => isCaught).length} caught`)
 })

@@ -1,9 +1,9 @@
-/** One SQLite file, open for as long as its layer lives. Statements go in; decoded values, or the port's error, come out. */
+/** One SQLite file, open as long as its layer lives. Runs statements; returns decoded values or the port's error. */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Instant, StoreError } from "@refold/core"
 import { Array, Clock, Context, Duration, Effect, Option, Predicate, Schema, Stream } from "effect"
 
-/** A record is kept as the JSON that it is; beside it stand the columns that queries look at. */
+/** Each table stores the whole record as JSON, beside the columns that queries use. */
 const schema = `
   create table store (partition_count integer not null) strict;
   create table events (
@@ -29,7 +29,7 @@ type Template<A> = (text: TemplateStringsArray, ...values: ReadonlyArray<SQLInpu
 
 export interface Statements {
   readonly run: Template<void>
-  /** The one column of all rows, decoded. */
+  /** Decodes the only column of all rows. */
   readonly all: <A>(value: Schema.Codec<A, unknown>) => Template<ReadonlyArray<A>>
 }
 
@@ -70,19 +70,19 @@ const open = Effect.fnUntraced(function* (options: { readonly path: string; read
     return sql.all(Schema.Int)`select partition_count from store`
   })
   return {
-    /** That of the day the file was made. */
+    /** The count that the file was created with. */
     partitionCount,
-    /** Behind every commit of the instant `until` or earlier, if it is given. */
+    /** With `until`, reads after every commit of that instant or earlier. */
     read: <A>(operation: string, body: (sql: Statements) => A, until?: string) => {
       if (until === undefined) return attempt(operation, () => body(sql))
-      // The lock waits for who commits now. Who comes later is stamped later, once the millisecond of `until` is over.
+      // The lock waits for the commit in progress. Later commits get a later stamp, once the millisecond of `until` is over.
       const wait = Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.sleep(Duration.millis(Math.min(Math.max(Instant.toEpochMillis(until) + 1 - now, 0), 2)))
       )
       const locked = attempt(operation, () => transaction(() => body(sql)))
       return Effect.andThen(wait, locked)
     },
-    /** All or nothing, under the file's one write lock; `now` is read while it is held. */
+    /** Writes all or nothing, under the file's only write lock. Reads `now` while it holds the lock. */
     write: <A>(operation: string, body: (sql: Statements, now: string) => A) =>
       attempt(operation, () => transaction(() => body(sql, Instant.fromEpochMillis(clock.currentTimeMillisUnsafe()))))
   }
@@ -90,7 +90,7 @@ const open = Effect.fnUntraced(function* (options: { readonly path: string; read
 
 export class SqliteDatabase extends Context.Service<SqliteDatabase>()("example/SqliteDatabase", { make: open }) {}
 
-/** SQLite's primary result codes that say what to do. */
+/** SQLite's primary result codes, by reason. */
 const codes = { Unavailable: [5, 6, 10, 14], ReadOnly: [8], Full: [13], Invalid: [11, 26] }
 
 const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, StoreError> =>
@@ -100,12 +100,12 @@ const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, StoreErr
       const code = Predicate.hasProperty(cause, "errcode") ? Number(cause.errcode) & 0xff : 0
       const known = (["Unavailable", "ReadOnly", "Full", "Invalid"] as const).find((each) => codes[each].includes(code))
       const reason = Schema.isSchemaError(cause) ? "Invalid" : (known ?? "Refused")
-      // Busy and locked: another process holds the file, for a while.
+      // 5 is busy and 6 is locked: another process holds the file for a while.
       return new StoreError({ operation, reason, isRetryable: code === 5 || code === 6, detail: String(cause), cause })
     }
   })
 
-/** All rows, page by page: at most `batchSize` after the last row of the page before. A shorter page is the last. */
+/** Streams all rows by pages of at most `batchSize`, each after the last row of the page before. A shorter page is the last. */
 export const pages = <Row>(
   batchSize: number,
   page: (last: Row | undefined) => Effect.Effect<ReadonlyArray<Row>, StoreError>

@@ -1,4 +1,4 @@
-/** Events in SQLite. A commit runs under the write lock, so that what it has read is still so when it writes. */
+/** Events in SQLite. A commit runs under the write lock, so its reads stay true until it writes. */
 import { Commit, type ExecutionHeader, Partition, StoreError, WorkflowEvent, WorkflowEventModel } from "@refold/core"
 import { Array, Effect, Result, Schema } from "effect"
 import { SqliteDatabase, type Statements, endOfTime, pages } from "./SqliteDatabase.ts"

@@ -1,4 +1,4 @@
-/** Headers in SQLite, as they are and as they were. */
+/** Headers in SQLite, now and as of an instant. */
 import { ExecutionHeader, WorkflowExecutionModel } from "@refold/core"
 import { Array, Effect, Schema, Stream } from "effect"
 import { SqliteDatabase, type Statements, pages } from "./SqliteDatabase.ts"
@@ -25,7 +25,7 @@ export const make = Effect.gen(function* () {
         const now = (sql: Statements) => sql.all(Header)`
           select record from executions where tenant = ${tenant} and execution_id > ${after}
            order by execution_id limit ${batchSize}`
-        // Nothing follows completion: only an execution's last event can have completed it.
+        // A complete execution gets no more events, so only its last event can have completed it.
         const past = (sql: Statements) => sql.all(Header)`
           select json_set(x.record, '$.currentState', e.record ->> 'to_state', '$.position', e.position,
                    '$.updatedAt', e.created_at,

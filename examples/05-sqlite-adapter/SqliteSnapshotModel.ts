@@ -1,4 +1,4 @@
-/** Snapshots in SQLite: a cache, but a whole one. */
+/** Snapshots in SQLite. */
 import { Snapshot, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Schema } from "effect"
 import { SqliteDatabase, type Statements, endOfTime, pages } from "./SqliteDatabase.ts"

@@ -1,4 +1,4 @@
-/** An adapter of one's own: a store in a SQLite file, under the runtime and under the conformance kit. */
+/** An adapter of your own: a store in a SQLite file, under the runtime and under the conformance kit. */
 import { join } from "node:path"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { checkAdapter } from "@refold/testing/conformance"
@@ -12,7 +12,7 @@ import * as SqliteStore from "./SqliteStore.ts"
 
 const execution = { tenant: "acme", executionId: "invoice-1" }
 
-/** The file has no queue. This one stands beside it: it knows no execution of the file, and so accepts no event. */
+/** The file has no queue. This queue in memory knows no execution of the file, so it accepts no event. */
 const noQueue = Layer.effect(WorkflowEventProcessingModel, WorkflowEventProcessingModel).pipe(
   Layer.provide(MemoryStore.layer)
 )
@@ -48,7 +48,7 @@ const replay = Effect.gen(function* () {
   )
 })
 
-/** The store with a bug that many have had: the events of the instant asked for are left out. */
+/** The store with a common bug: a read omits the events of the instant `until` itself. */
 const buggy = Layer.effect(
   WorkflowEventModel,
   Effect.map(WorkflowEventModel, (model) => ({
@@ -66,14 +66,14 @@ const program = Effect.gen(function* () {
   yield* heading("An invoice in a SQLite file")
   yield* Effect.provide(write, live(path), { local: true })
 
-  yield* heading("The file, closed and opened again, replays it")
+  yield* heading("The file replays it after it is closed and opened again")
   yield* Effect.provide(replay, live(path), { local: true })
 
-  yield* heading("The promises of the ports, and how many the store keeps")
+  yield* heading("The promises of each port, and how many the store keeps")
   const kits = yield* checkAdapter(SqliteStore.layer(":memory:"))
   yield* table(kits.map(({ kit, promiseCount }) => [kit, `${promiseCount} of ${promiseCount}`]))
 
-  yield* heading("A store that leaves out what happened at the very instant is found out")
+  yield* heading("The kit finds a store that omits the events of the instant itself")
   yield* Effect.catchTag(checkAdapter(buggy), "AdapterUnfit", ({ broken }) => Console.log(broken[0]?.message))
 })
 

@@ -11,7 +11,7 @@ const createCheckpoints = Effect.flatMap(
   (sql) => sql`create table checkpoints (partition int primary key, "offset" int not null)`
 )
 
-/** Runs an effect for each event of a partition that is new since the last call. Its receiver must know an event id again. */
+/** Runs an effect for each new event of a partition. The receiver must recognise an event id that it has handled before. */
 const followPartition = Effect.fn("followPartition")(function* <E, R>(
   partition: number,
   react: (event: WorkflowEvent) => Effect.Effect<void, E, R>

@@ -30,9 +30,9 @@ const Campaign = Workflow.make({
 
 await test("the campaign keeps the laws", () => {
   checkWorkflow(Campaign, {
-    // How older releases wrote an event, the oldest first.
+    // The payload schemas of older releases, the oldest first.
     oldPayloads: { Pledged: [PledgedV1] },
-    // What chance does not find: texts that a guard asks for.
+    // Payloads that random generation does not find: a guard requires such a code.
     payloads: { Closed: fc.constantFrom({ code: "C-1" }, { code: "" }) }
   })
 })

@@ -12,7 +12,7 @@ export const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provideMerge(WorkflowEventSourcing.layer),
   Layer.provide(Workflows.layer(Invoice)),
   Layer.provide(PostgresStore.layer),
-  // The Redis that REDIS_URL names. Without one: PostgresWakeUpChannel.layer, on the same database.
+  // Uses the Redis in REDIS_URL. Without Redis, use PostgresWakeUpChannel.layer on the same database.
   Layer.provide(RedisWakeUpChannel.layerConfig()),
   Layer.provide(Database)
 )

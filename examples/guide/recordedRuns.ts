@@ -1,4 +1,4 @@
-/** Records what a build makes of an invoice, and checks what a changed build makes of it. */
+/** Records how a build replays a loan, and checks a changed build against the record. */
 import { NodeServices } from "@effect/platform-node"
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Workflow } from "@refold/core"
@@ -16,7 +16,7 @@ const loan = {
 
 const Loan = Workflow.make({ ...loan, states: { Lent: { Renewed: "Lent" } } })
 
-/** The next release: nobody renews for more than two weeks. */
+/** The next release: a renewal has at most two weeks. */
 const Stricter = Workflow.make({
   ...loan,
   states: { Lent: { Renewed: { to: "Lent", guard: (_data, { days }) => days <= 14 } } }

@@ -8,7 +8,7 @@ import { SqlClient } from "effect/sql"
 
 const order = { tenant: "acme", executionId: "order-1" }
 
-/** The payment and the event that tells of it are committed together, or neither is. */
+/** Commits the payment and its event together, or neither. */
 const pay = Effect.fn("pay")(function* (cents: number) {
   const sql = yield* SqlClient.SqlClient
   const runtime = yield* TypeScriptWorkflowRuntime
@@ -35,7 +35,7 @@ const Live = TypeScriptWorkflowRuntime.layer.pipe(
   Layer.provide(Workflows.layerOpen()),
   Layer.provide(PostgresStore.layerMigrated()),
   Layer.provide(MemoryWakeUpChannel.layer),
-  // The same client for the store and for the program: that is what makes it one transaction.
+  // The store and the program share this client, so they share the transaction.
   Layer.provideMerge(PgliteStore.layerClient())
 )
 

@@ -17,7 +17,7 @@ const Runtime = TypeScriptWorkflowRuntime.layerWith({
   }
 })
 
-/** Works as long as it lives: NodeRuntime.runMain(Layer.launch(Live)). */
+/** Works until it is closed: NodeRuntime.runMain(Layer.launch(Live)). */
 export const Live = Worker.layer({ leaseDuration: "10 seconds", drainTimeout: "20 seconds" }).pipe(
   Layer.provide(Runtime),
   Layer.provide(WorkflowEventSourcing.layer),

@@ -1,4 +1,4 @@
-/** The documents say what is so: their code is that of files that compile and run, their links lead somewhere. */
+/** The documents are true: their code is from files that compile and run, and their links and commands exist. */
 import { execFile } from "node:child_process"
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,7 +12,7 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8")
 
 interface Block {
   readonly language: string
-  /** What follows the language: the file that the code is from. */
+  /** The text after the language: the file that contains the code. */
   readonly file: string
   readonly text: string
 }
@@ -24,10 +24,10 @@ const blocksOf = (text: string): ReadonlyArray<Block> =>
     text: code
   }))
 
-/** Without indentation, so that an excerpt may stand further left than in its file. */
+/** Text without indentation, because an excerpt may be less indented than its file. */
 const flat = (text: string): string => text.replaceAll(/^ +/gm, "").trim()
 
-/** As GitHub makes them. */
+/** Anchors of headings, as GitHub makes them. */
 const anchorsOf = (text: string): ReadonlyArray<string> =>
   [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
     title
@@ -36,13 +36,13 @@ const anchorsOf = (text: string): ReadonlyArray<string> =>
       .replaceAll(" ", "-")
   )
 
-/** What Node prints that runs a file; fails as it does. `vitest.config.ts` sees to it that it runs sources. */
+/** The output of Node running a file; rejects if the run fails. `vitest.config.ts` makes it run the sources. */
 const run = async (path: string, ...args: ReadonlyArray<string>): Promise<string> => {
   const { DATABASE_URL: _, REDIS_URL: __, REFOLD_SCHEMA: ___, REFOLD_NAMESPACE: ____, ...env } = process.env
   return (await promisify(execFile)(process.execPath, [join(root, path), ...args], { cwd: root, env })).stdout
 }
 
-/** Of tests that start a process or several, on a machine that is busy with the others. */
+/** For tests that start processes, on a machine that runs other tests at the same time. */
 const slow = { timeout: 180_000 }
 
 const commandLine = "packages/cli/src/main.ts"
@@ -73,7 +73,7 @@ describe("The README's commands", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it("run one after the other, and find nothing wrong", slow, async () => {
-    // Those with a worker want servers, and have a test of their own.
+    // Commands with a worker need servers; `Workers.integration.test.ts` runs them.
     const lines = blocksOf(readme)
       .filter(({ text }) => !text.includes("refold worker"))
       .flatMap(({ text }) => [...text.matchAll(/^npx refold (.*)$/gm)])
@@ -87,11 +87,11 @@ describe("The README's commands", () => {
   })
 })
 
-/** What shows that an example came to its end, and to the right one. */
+/** Output at the end of each example, if it ran correctly. */
 const ends = {
   "01": /position 7 +Paid/,
   "02": /12 executions +43 events +0 findings/,
-  "03": /events queued +(\d+)\n +events in the log +\1\n +lost +0\n +doubled +0\n +out of order +0\n +gaps in positions +0\n/,
+  "03": /events queued +(\d+)\n +events in the log +\1\n +lost +0\n +applied twice +0\n +out of order +0\n +gaps in positions +0\n/,
   "04": /\n(\d+) planted, \1 caught\n/,
   "05": /WorkflowExecutionModel +(\d+) of \1\n[^]*expected: 1\n +found: 0\n$/
 }

@@ -1,4 +1,4 @@
-/** What the README says of workers is so: its commands, and the example with three of them, on real servers. */
+/** The README's commands about workers, and the example with three workers, work on real servers. */
 import { execFile } from "node:child_process"
 import { readFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -23,7 +23,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** The commands of the README's block about workers, without their comments. */
+/** The commands in the README's block about workers, without comments. */
 const commands = readFileSync(join(root, "README.md"), "utf8")
   .split("```")
   .filter((block) => block.startsWith("sh\n") && block.includes("npx refold worker"))
@@ -35,7 +35,7 @@ const run = async (args: ReadonlyArray<string>): Promise<Outcome> => {
   return outcome
 }
 
-/** Resolves when it has started, with what asks it to end and awaits that. */
+/** Resolves when the worker has started, with a function that stops it and returns its outcome. */
 const startWorker = () =>
   new Promise<() => Promise<Outcome>>((resolve, reject) => {
     const ended = refold(root, ["worker"], environment, (child, stderr) => {
@@ -70,8 +70,8 @@ describe("The README's workers", () => {
       cwd: root,
       env: { ...process.env, ...environment }
     })
-    expect(stdout).toMatch(/process \d+ was killed with SIGKILL while [1-9]\d* events waited/)
-    expect(stdout).toMatch(/lost +0\n +doubled +0\n +out of order +0\n +gaps in positions +0\n/)
+    expect(stdout).toMatch(/process \d+ was killed with SIGKILL while [1-9]\d* events were pending/)
+    expect(stdout).toMatch(/lost +0\n +applied twice +0\n +out of order +0\n +gaps in positions +0\n/)
     expect(stdout.split("\n").length).toBeLessThan(60)
   })
 })
