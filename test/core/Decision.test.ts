@@ -107,6 +107,61 @@ describe("Decision.decide", () => {
     )
   })
 
+  describe("with guards that say why", () => {
+    const reasonOf = (...answers: ReadonlyArray<boolean | string>) => {
+      const Guarded = Workflow.make({
+        name: "guarded",
+        events: { Approved: Schema.Struct({}) },
+        data: Schema.Struct({}),
+        initial: { state: "Open", data: {} },
+        states: {
+          Open: { Approved: answers.map((answer) => ({ to: "Done" as const, guard: () => answer })) },
+          Done: {}
+        }
+      })
+      const state = stateOf(Guarded, "Open", {})
+      const rejected = rejection(Decision.decide(Guarded, state, { event_name: "Approved", payload: {} }))
+      assert.instanceOf(rejected, Decision.TransitionRejected)
+      assert.strictEqual(rejected.reason, "GuardFailed")
+      assert.strictEqual("guardReason" in rejected, rejected.guardReason !== undefined)
+      assert.strictEqual(
+        rejected.message,
+        `Execution "invoice-1" in state "Open" accepts Approved, but not with this data: ${rejected.guardReason ?? "no guard holds"}`
+      )
+      return rejected.guardReason
+    }
+
+    it("gives the reason, in the message too; of several the last, for the last target is the general one", () => {
+      assert.strictEqual(reasonOf("the invoice has no lines"), "the invoice has no lines")
+      assert.strictEqual(reasonOf("it is not large", "the invoice has no lines"), "the invoice has no lines")
+      assert.strictEqual(reasonOf("it is not large", false), "it is not large")
+      assert.isUndefined(reasonOf(false, false))
+      assert.isUndefined(reasonOf(""))
+    })
+
+    it("does not take a target for a text that is not empty, but takes the next one that applies", () => {
+      const Guarded = Workflow.make({
+        name: "guarded",
+        events: { Approved: Schema.Struct({}) },
+        data: Schema.Struct({}),
+        initial: { state: "Open", data: {} },
+        states: {
+          Open: { Approved: [{ to: "Audited", guard: () => "it is not large" }, "Done"] },
+          Audited: {},
+          Done: {}
+        }
+      })
+      const decided = Decision.decide(Guarded, stateOf(Guarded, "Open", {}), { event_name: "Approved", payload: {} })
+      assert.strictEqual(Result.getOrThrow(decided).events[0].to_state, "Done")
+    })
+
+    it("keeps 500 characters of the reason, all of which can be stored", () => {
+      assert.strictEqual(reasonOf("x".repeat(501)), "x".repeat(500))
+      assert.strictEqual(reasonOf(`${"x".repeat(499)}🙂`), `${"x".repeat(499)}\ufffd`)
+      assert.strictEqual(reasonOf("a\0b\ud83dc"), "a\ufffdb\ufffdc")
+    })
+  })
+
   it("rejects an event that the state does not accept, and names those it does", () => {
     const rejected = rejection(
       Decision.decide(Invoice, stateOf(Invoice, "Audited", { cents: 1 }), { event_name: "Added" })

@@ -129,6 +129,21 @@ describe("Step.step", () => {
     assert.deepStrictEqual([done.isComplete, "failure" in done], [false, false])
   })
 
+  it("keeps what a guard says in the sentence of the rejection", () => {
+    const Limited = Workflow.make({
+      name: "counter",
+      events: { Added: Schema.Struct({ by: Schema.Int }) },
+      data: Schema.Struct({ sum: Schema.Int }),
+      initial: { state: "Open", data: { sum: 0 } },
+      states: { Open: { Added: { to: "Open", guard: (_, { by }) => by < 10 || `${by} is more than 9` } } }
+    })
+    const done = Step.step(Limited, opened, [queuedOf(added(12), 1)], { claimedAt })
+    assert.deepInclude(done.settlements[0], {
+      _tag: "Rejected",
+      reason: 'Execution "counter-1" in state "Open" accepts Added, but not with this data: 12 is more than 9'
+    })
+  })
+
   it("settles what the state refuses, appends nothing for it, and takes no position", () => {
     const done = step([added(-1), added(3), { event_name: "Unknown" }, { event_name: "Added" }, added(-3)])
     assert.deepStrictEqual(tags(done), ["Rejected", "Applied", "Rejected", "Rejected", "Applied"])

@@ -115,6 +115,15 @@ Workflow.make({
   // @ts-expect-error the data has no such field
   states: { Open: { Done: { to: "Closed", guard: (data) => data.total > 0 } }, Closed: {} }
 })
+Workflow.make({
+  ...base,
+  initial,
+  states: { Open: { Done: { to: "Closed", guard: (data) => data.count > 0 || "the count is 0" } }, Closed: {} }
+})
+// @ts-expect-error a guard answers with true, false or a text
+Workflow.make({ ...base, initial, states: { Open: { Done: { to: "Closed", guard: () => 1 } }, Closed: {} } })
+// @ts-expect-error a guard answers at once
+Workflow.make({ ...base, initial, states: { Open: { Done: { to: "Closed", guard: async () => true } }, Closed: {} } })
 // @ts-expect-error a Date is not JSON: use DateTimeUtcFromString
 Workflow.make({ ...base, initial, states, events: { Done: Schema.Struct({ at: Schema.Date }) } })
 Workflow.make({

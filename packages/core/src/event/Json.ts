@@ -28,6 +28,9 @@ export const isStorableText = (text: string): boolean => !unstorable.test(text)
 
 const unstorable = /\0|\p{Surrogate}/u
 
+/** The text with U+FFFD in place of what cannot be stored: for messages, which must not fail. */
+export const toStorableText = (text: string): string => text.replaceAll(new RegExp(unstorable, "gu"), "\ufffd")
+
 /** The value as JSON, if every part of it may be stored; else the first part that may not. */
 export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Result.Result<Json, JsonProblem> => {
   const problem = findProblem(value, 0)

@@ -4,6 +4,7 @@ import type { ExecutionState } from "./ExecutionState.ts"
 import * as Identifier from "../event/Identifier.ts"
 import * as Json from "../event/Json.ts"
 import type { Submission } from "../event/Submission.ts"
+import { withoutUndefined } from "../event/WithoutUndefined.ts"
 import { type Target, type Workflow, isOpen } from "../workflow/Workflow.ts"
 import {
   type EventMetadata,
@@ -24,13 +25,21 @@ export interface Decision {
   readonly events: Array.NonEmptyReadonlyArray<DecidedEvent>
 }
 
-/** The state does not accept the event; submit one of `allowed`. */
+/**
+ * The state does not accept the event; submit one of `allowed`.
+ *
+ * **Details**
+ *
+ * `guardReason` is what a guard answered, where `reason` is `GuardFailed` and a guard gave a text. Of several, it is the
+ * last one: targets are tried from the special to the general, so the last guard speaks for the event as a whole.
+ */
 export class TransitionRejected extends Schema.TaggedError<TransitionRejected>()("TransitionRejected", {
   executionId: Schema.String,
   eventName: Schema.String,
   currentState: Schema.String,
   allowed: Schema.Array(Schema.String),
-  reason: Schema.Literals(["NotAccepted", "GuardFailed", "OtherTarget"])
+  reason: Schema.Literals(["NotAccepted", "GuardFailed", "OtherTarget"]),
+  guardReason: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
     const where = `Execution "${this.executionId}" in state "${this.currentState}"`
@@ -39,7 +48,7 @@ export class TransitionRejected extends Schema.TaggedError<TransitionRejected>()
       case "NotAccepted":
         return `${where} does not accept ${this.eventName}; it accepts ${allowed}`
       case "GuardFailed":
-        return `${where} accepts ${this.eventName}, but not with this data: no guard holds`
+        return `${where} accepts ${this.eventName}, but not with this data: ${this.guardReason ?? "no guard holds"}`
       case "OtherTarget":
         return `${where} accepts ${this.eventName}, but it does not lead to the state that was asked for`
     }
@@ -110,26 +119,19 @@ export const decide = <State extends string, Data>(
   const mismatch = findMismatch(state, submission)
   if (mismatch !== undefined) return Result.fail(mismatch)
   if (state.isComplete) return Result.fail(new ExecutionComplete({ executionId, currentState }))
-  const rejected = (reason: TransitionRejected["reason"]) =>
-    Result.fail(
-      new TransitionRejected({
-        executionId,
-        eventName,
-        currentState,
-        allowed: allowedEvents(workflow, currentState),
-        reason
-      })
-    )
+  const rejected = (reason: TransitionRejected["reason"], guardReason?: string) => {
+    const allowed = allowedEvents(workflow, currentState)
+    const refusal = { executionId, eventName, currentState, allowed, reason, ...withoutUndefined({ guardReason }) }
+    return Result.fail(new TransitionRejected(refusal))
+  }
   const targets = isOpen(workflow)
     ? [{ to: submission.to_state ?? currentState }]
     : workflow.transitions.get(currentState)?.get(eventName)
   if (targets === undefined) return rejected("NotAccepted")
 
   return Result.flatMap(checkPayload(workflow, submission, options.maxPayloadBytes), (payload) => {
-    const target = targets.find(
-      (candidate: Target<string, unknown, unknown>) => candidate.guard?.(state.data, payload, submission) ?? true
-    )
-    if (target === undefined) return rejected("GuardFailed")
+    const target = choose(targets, state.data, payload, submission)
+    if (typeof target !== "object") return rejected("GuardFailed", target)
     if (submission.to_state !== undefined && submission.to_state !== target.to) return rejected("OtherTarget")
     return Result.succeed({
       events: [
@@ -141,6 +143,25 @@ export const decide = <State extends string, Data>(
       ]
     })
   })
+}
+
+/** Longest text of a guard that a rejection keeps, in UTF-16 code units. */
+const maxGuardReasonLength = 500
+
+/** The first target whose guard holds; else the reason that a guard gave, the last if there are several. */
+const choose = (
+  targets: ReadonlyArray<Target<string, unknown, unknown>>,
+  data: unknown,
+  payload: unknown,
+  submission: Submission
+): Target<string, unknown, unknown> | string | undefined => {
+  let reason: string | undefined
+  for (const target of targets) {
+    const answer = target.guard === undefined || target.guard(data, payload, submission)
+    if (answer === true) return target
+    if (typeof answer === "string" && answer !== "") reason = answer
+  }
+  return reason === undefined ? undefined : Json.toStorableText(reason.slice(0, maxGuardReasonLength))
 }
 
 /** What a start may bring. */

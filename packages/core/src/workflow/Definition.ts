@@ -29,12 +29,16 @@ export type EncodedPayloadOf<Event extends EventSchema> =
 /** Where an event leads. A target with a guard is taken only if the guard holds; the first target that applies is taken. */
 export interface Target<State extends string, Data, Payload> {
   readonly to: State
-  /**
-   * Pure; true when the target may be taken. The submission names the user. Guards run when deciding, never when
-   * replaying.
-   */
-  readonly guard?: { bivariant(data: Data, payload: Payload, submission: Submission): boolean }["bivariant"]
+  readonly guard?: Guard<Data, Payload>
 }
+
+/**
+ * Whether a target may be taken: true, false, or a text that says why not, as the end of a sentence ("the invoice has no
+ * lines"). Pure. The submission names the user. Guards run when deciding, never when replaying.
+ */
+export type Guard<Data, Payload> = {
+  bivariant(data: Data, payload: Payload, submission: Submission): boolean | string
+}["bivariant"]
 
 /** A state, a guarded target, or several targets in the order in which they are tried. */
 export type Targets<State extends string, Data, Payload> =

@@ -7,6 +7,7 @@ export {
   type EncodedPayloadOf,
   type EventSchemas,
   type EvolveHandler,
+  type Guard,
   InvalidDefinition,
   type Options,
   type PayloadOf,
