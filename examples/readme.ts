@@ -10,7 +10,10 @@ const Loan = Workflow.make({
   data: Schema.Struct({ days: Schema.Int }),
   initial: { state: "Lent", data: { days: 14 } },
   states: {
-    Lent: { Renewed: { to: "Lent", guard: (data, { days }) => data.days + days <= 60 }, Returned: "Returned" },
+    Lent: {
+      Renewed: { to: "Lent", guard: (data, { days }) => data.days + days <= 60 || "a loan has at most 60 days" },
+      Returned: "Returned"
+    },
     Returned: {}
   },
   final: ["Returned"],

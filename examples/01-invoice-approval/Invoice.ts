@@ -19,7 +19,7 @@ export const Invoice = Workflow.make({
   states: {
     Draft: {
       LineAdded: "Draft",
-      Submitted: { to: "Submitted", guard: ({ cents }) => cents > 0 }
+      Submitted: { to: "Submitted", guard: ({ cents }) => cents > 0 || "the invoice has no lines" }
     },
     Submitted: {
       Approved: [{ to: "ApprovedOnce", guard: ({ cents }) => cents >= secondApprovalFrom }, "Approved"],
@@ -28,7 +28,8 @@ export const Invoice = Workflow.make({
     ApprovedOnce: {
       Approved: {
         to: "Approved",
-        guard: ({ approvedBy }, _payload, { user_id = "" }) => !approvedBy.includes(user_id)
+        guard: ({ approvedBy }, _payload, { user_id = "" }) =>
+          !approvedBy.includes(user_id) || "the same person has approved it before"
       },
       Rejected: "Draft"
     },
