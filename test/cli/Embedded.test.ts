@@ -243,10 +243,10 @@ describe("refold, embedded", () => {
 
     let isAsked = false
     const worked = await refold(directory, ["worker", "--id", "one"], {}, (child, stderr) => {
-      if (!isAsked && stderr.includes("No event waits any more")) isAsked = child.kill("SIGTERM")
+      if (!isAsked && stderr.includes("The queue is empty")) isAsked = child.kill("SIGTERM")
     })
     expect([worked.code, worked.stdout]).toEqual([0, ""])
-    expect(worked.stderr).toMatch(/has started.*workerId=one stream="in process"[^]*drains.*SIGTERM[^]*has drained/)
+    expect(worked.stderr).toMatch(/has started.*workerId=one channel="in process"[^]*drains.*SIGTERM[^]*has drained/)
     const { stdout } = await refold(directory, ["replay", "O-1", "--tenant", "acme", "--json"])
     expect(JSON.parse(stdout).executionState).toMatchObject({
       currentState: "paid",

@@ -45,7 +45,7 @@ const work = async () => {
   })
   expect(outcome.code).toBe(0)
   expect(outcome.stderr).toMatch(
-    /has started.*workerId=one stream="PostgreSQL notifications"[^]*drains.*SIGTERM[^]*has drained/
+    /has started.*workerId=one channel="PostgreSQL notifications"[^]*drains.*SIGTERM[^]*has drained/
   )
   expect(outcome.stdout).toBe("")
 }
@@ -110,7 +110,7 @@ describe("refold enqueue and worker, on a server", () => {
     ["no JSON", "{", "line 3: the line is not JSON"],
     ["no object", "[1]", "line 3: the line is not an object"],
     ["a missing field", '{"tenant":"acme","execution_id":"L-1"}', '"event_name" is missing'],
-    ["a wrong type", '{"tenant":"acme","execution_id":5,"event_name":"x"}', '"execution_id" is not of the right type'],
+    ["a wrong type", '{"tenant":"acme","execution_id":5,"event_name":"x"}', '"execution_id" has the wrong type'],
     ["an unknown field", line("L-1", "x", { state: "secret" }), '"state" is not one of the fields tenant'],
     ["an unknown execution", line("L-0", "x"), 'There is no execution "L-0"'],
     ["a payload that cannot be merged", line("L-1", "x", { payload: "secret" }), "payload of x"],
@@ -166,9 +166,9 @@ describe("refold dead-letters, on a server", () => {
     expect(await lag()).toMatchObject({ deadCount: 1 })
 
     const redrive = ["dead-letters", "redrive", processingId, "--tenant", "acme", "--execution", "D-1"]
-    expect(await run(redrive)).toMatchObject({ code: 0, stdout: "Waits again: first of D-1\n" })
+    expect(await run(redrive)).toMatchObject({ code: 0, stdout: "Requeued: first of D-1\n" })
     const again = await run(redrive)
-    expect([again.code, complaint(again)]).toEqual([1, expect.stringContaining("is no dead letter: it is pending")])
+    expect([again.code, complaint(again)]).toEqual([1, expect.stringContaining("is not a dead letter: it is pending")])
 
     await work()
     expect(await stateOf("D-1")).toMatchObject({ currentState: "done", position: 3 })

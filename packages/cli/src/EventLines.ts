@@ -1,4 +1,4 @@
-/** Events to queue, as JSON Lines: one event per line, read in constant memory. */
+/** Reads events to queue from JSON Lines: one event per line, in constant memory. */
 import { type SubmitOptions } from "@refold/runtime"
 import { Result, Schema, SchemaIssue } from "effect"
 
@@ -12,30 +12,30 @@ export const EventLine = Schema.Struct({
   idempotency_key: Schema.optionalKey(Schema.String)
 })
 
-/** An event and the line it stands on. */
+/** An event and its line number. */
 export interface Numbered {
   readonly line: number
   readonly event: SubmitOptions
 }
 
-/** What is wrong with a line, as the end of a sentence that begins with the place. */
+/** A problem of a line. `problem` ends a sentence that begins with file and line. */
 export interface Problem {
   readonly line: number
   readonly problem: string
 }
 
-/** The events of a piece of the file, and what ends the reading, if anything does. */
+/** The events of a piece of the file. A problem ends the reading. */
 export interface Piece {
   readonly events: ReadonlyArray<Numbered>
   readonly problem?: Problem
 }
 
-/** A payload of 256 KiB fits, however it is escaped. A file without line feeds must not fill the memory. */
+/** Fits any payload of 256 KiB, even if every character is escaped, and keeps a file without line feeds from filling memory. */
 const maxLineBytes = 4 * 1024 * 1024
 
 const lineFeed = 0x0a
 
-/** A reader of one file. Bytes are cut into lines before they are decoded, so that every problem has its line. */
+/** Opens a reader of one file. It cuts bytes into lines before it decodes them, so that every problem has a line number. */
 export const open = () => {
   let rest: Uint8Array = new Uint8Array()
   let line = 0
@@ -83,12 +83,12 @@ const decodeText = (bytes: Uint8Array): Result.Result<string, string> =>
 const parse = (text: string): Result.Result<unknown, string> =>
   Result.try({
     try: (): unknown => JSON.parse(text),
-    catch: () => "the line is not JSON: write one whole object per line"
+    catch: () => "the line is not JSON: write one complete object per line"
   })
 
 const decodeLine = Schema.decodeUnknownResult(EventLine)
 
-/** Says which field is wrong, never what it holds. */
+/** Names the wrong field, but never its value, which may be secret. */
 const describe = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
     switch (issue._tag) {
@@ -97,7 +97,7 @@ const describe = SchemaIssue.makeFormatterStandardSchemaV1({
       case "UnexpectedKey":
         return `is not one of the fields ${Object.keys(EventLine.fields).join(", ")}`
       default:
-        return "is not of the right type: names and ids are text, and a field without a value is left out"
+        return "has the wrong type: names and ids are text, and a field without a value is left out"
     }
   }
 })
@@ -110,7 +110,7 @@ const toProblem = ({ issue }: Schema.SchemaError): string => {
     : `${JSON.stringify(field.slice(0, 60))} ${first.message}`
 }
 
-/** The event of a line; none of a blank one. */
+/** The event of a line; undefined for a blank line. */
 const decode = (bytes: Uint8Array): Result.Result<SubmitOptions | undefined, string> =>
   Result.flatMap(decodeText(bytes), (text) => {
     if (text.trim() === "") return Result.succeed(undefined)

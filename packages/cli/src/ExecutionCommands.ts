@@ -13,7 +13,7 @@ export const start = Command.make(
     tenant: Flags.tenant,
     workflow: Flags.workflow,
     execution: Flags.execution,
-    data: Flags.jsonObject("data", "First data of the execution, as a JSON object"),
+    data: Flags.jsonObject("data", "Initial data of the execution, as a JSON object"),
     user: Flags.user,
     idempotencyKey: Flags.idempotencyKey,
     json: Flags.json
@@ -35,7 +35,7 @@ export const start = Command.make(
   Command.withExamples([
     {
       command: `refold start --tenant acme --workflow invoice --execution INV-1 --data '{"amount": 120}'`,
-      description: "Start an execution with data of its own"
+      description: "Start an execution with initial data"
     }
   ])
 )
@@ -68,7 +68,7 @@ export const submit = Command.make(
     yield* json ? Output.printJson(state) : Output.printLines(...describe(state))
   }, Effect.provide(Store.layer))
 ).pipe(
-  Command.withDescription("Submit an event to an execution and show the state it leads to"),
+  Command.withDescription("Submit an event to an execution and show the new state"),
   Command.withExamples([
     {
       command: `refold submit --tenant acme --execution INV-1 --event Approved --to approved --payload '{"by": "ann"}'`,
@@ -76,7 +76,7 @@ export const submit = Command.make(
     },
     {
       command: "refold submit --tenant acme --execution INV-1 --event Reminded --idempotency-key reminder-7",
-      description: "Append an event once, however often the command runs"
+      description: "Append an event once, even if the command runs again"
     }
   ])
 )
@@ -88,7 +88,7 @@ export const replay = Command.make(
     tenant: Flags.tenant,
     until: Flag.String("until").pipe(
       Flag.withMetavar("ISO"),
-      Flag.withDescription("Show the state at this instant, its events included"),
+      Flag.withDescription("Show the state at this instant, including events at exactly this instant"),
       Flag.optional
     ),
     to: Flag.Int("to").pipe(
@@ -97,11 +97,11 @@ export const replay = Command.make(
       Flag.optional
     ),
     noSnapshots: Flag.Boolean("no-snapshots").pipe(
-      Flag.withDescription("Fold every event from the first one on"),
+      Flag.withDescription("Fold all events from the first one"),
       Flag.withDefault(false)
     ),
     debug: Flag.Boolean("debug").pipe(
-      Flag.withDescription("Tell how many events were folded, and from which snapshot"),
+      Flag.withDescription("Also print how many events were folded, and from which snapshot"),
       Flag.withDefault(false)
     ),
     json: Flags.json
@@ -126,7 +126,7 @@ export const replay = Command.make(
     { command: "refold replay INV-1 --tenant acme", description: "The state now" },
     {
       command: "refold replay INV-1 --tenant acme --until 2026-03-01T12:00:00Z --debug",
-      description: "The state at an instant, and how it was found"
+      description: "The state at an instant, and how the replay went"
     },
     { command: "refold replay INV-1 --tenant acme --to 3 --json", description: "After the third event, as JSON" }
   ])
@@ -176,7 +176,7 @@ export const executions = Command.make(
     ),
     asOf: Flag.String("as-of").pipe(
       Flag.withMetavar("ISO"),
-      Flag.withDescription("As they were at this instant"),
+      Flag.withDescription("Show the executions as they were at this instant"),
       Flag.optional
     ),
     jsonl: Flags.jsonLines
@@ -203,8 +203,11 @@ export const executions = Command.make(
 ).pipe(
   Command.withDescription("List a tenant's executions: now, or as they were at an instant"),
   Command.withExamples([
-    { command: "refold executions --tenant acme --state pending", description: "Those in one state" },
-    { command: "refold executions --tenant acme --as-of 2026-03-01T12:00:00Z", description: "As they were then" }
+    { command: "refold executions --tenant acme --state pending", description: "The executions in one state" },
+    {
+      command: "refold executions --tenant acme --as-of 2026-03-01T12:00:00Z",
+      description: "The executions as they were at an instant"
+    }
   ])
 )
 
@@ -226,11 +229,13 @@ export const snapshot = Command.make(
         )
   }, Effect.provide(Store.layer))
 ).pipe(
-  Command.withDescription("Store a snapshot of an execution, so that replays start there"),
-  Command.withExamples([{ command: "refold snapshot INV-1 --tenant acme", description: "Of its state now" }])
+  Command.withDescription("Store a snapshot of an execution, so that later replays start from it"),
+  Command.withExamples([
+    { command: "refold snapshot INV-1 --tenant acme", description: "A snapshot of the current state" }
+  ])
 )
 
-/** An option as a field that is there or not. */
+/** An object with the field, if the option has a value; else an empty one. */
 export const present = <const Name extends string, A>(name: Name, option: Option.Option<A>): Partial<Record<Name, A>> =>
   Option.isSome(option) ? EffectRecord.singleton(name, option.value) : {}
 
@@ -254,6 +259,6 @@ const describeReplay = ({
   snapshotPosition
 }: ReplayDebug): string => {
   const from = snapshotPosition === undefined ? "the beginning" : `the snapshot at position ${snapshotPosition}`
-  const ignored = fingerprintMismatch === true ? "; a snapshot of another fold was ignored" : ""
+  const ignored = fingerprintMismatch === true ? "; a snapshot with another fingerprint was ignored" : ""
   return `${eventsProcessed} events folded in ${replayDurationMs} ms, from ${from}${ignored}`
 }

@@ -20,7 +20,7 @@ export const event = Flag.String("event").pipe(Flag.withMetavar("NAME"), Flag.wi
 
 export const toState = Flag.String("to").pipe(
   Flag.withMetavar("STATE"),
-  Flag.withDescription("State to go to; without it the execution stays in its state"),
+  Flag.withDescription("Target state; without it the execution stays in its state"),
   Flag.optional
 )
 
@@ -31,13 +31,13 @@ export const workflow = Flag.String("workflow").pipe(
 
 export const idempotencyKey = Flag.String("idempotency-key").pipe(
   Flag.withMetavar("K"),
-  Flag.withDescription("Makes the command safe to repeat: a second time it gives the first result"),
+  Flag.withDescription("Makes the command safe to repeat: with the same key it returns the first result"),
   Flag.optional
 )
 
 export const user = Flag.String("user").pipe(
   Flag.withMetavar("U"),
-  Flag.withDescription("Who does it; kept with the event"),
+  Flag.withDescription("User who causes the event; stored with it"),
   Flag.optional
 )
 
@@ -59,9 +59,9 @@ export const jsonObject = (name: string, description: string) =>
     Flag.optional
   )
 
-export const payload = jsonObject("payload", "What the event brings, as a JSON object; merged into the data")
+export const payload = jsonObject("payload", "Payload of the event, as a JSON object; merged into the data")
 
-/** Not a global flag: most commands wake nobody, and must not fail for want of a Redis. */
+/** Not a global flag: most commands wake no worker, and must work without Redis. */
 export const redis = Flag.Redacted("redis").pipe(
   Flag.withMetavar("URL"),
   Flag.withDescription("Redis that wakes the workers, as redis://user:password@host:port (or REDIS_URL)"),
@@ -75,7 +75,7 @@ export const redis = Flag.Redacted("redis").pipe(
 
 export const namespace = Flag.String("namespace").pipe(
   Flag.withMetavar("NAME"),
-  Flag.withDescription("Namespace of the streams on that Redis, refold by default (or REFOLD_NAMESPACE)"),
+  Flag.withDescription("Namespace of the keys in that Redis, refold by default (or REFOLD_NAMESPACE)"),
   Flag.withFallbackConfig(Config.String("REFOLD_NAMESPACE")),
   Flag.withDefault("refold"),
   Flag.filter(

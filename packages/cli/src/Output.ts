@@ -1,12 +1,12 @@
-/** What goes to standard output: tables for people, JSON for programs. */
+/** Prints results on standard output: tables for people, JSON for programs. */
 import Table from "cli-table3"
 import { Effect, Stdio, Stream } from "effect"
 import { styleText } from "node:util"
 
-/** Rows of a table at most; the rest is there with `--jsonl`. */
+/** Maximum rows of a table; `--jsonl` prints all of them. */
 const maxTableRows = 1000
 
-/** Characters of a cell at most. */
+/** Maximum characters of a cell. */
 const maxCellLength = 60
 
 const write = (lines: Stream.Stream<string>) =>
@@ -21,7 +21,7 @@ export const printJson = (value: unknown) => printLines(JSON.stringify(value, nu
 /** One JSON value, on a line of its own. */
 export const printJsonLine = (value: unknown) => printLines(JSON.stringify(value))
 
-/** One JSON value per line, as they come. */
+/** One JSON value per line, as soon as the stream emits it. */
 export const printJsonLines = <A, E, R>(values: Stream.Stream<A, E, R>) =>
   Effect.flatMap(Stdio.Stdio, (stdio) =>
     values.pipe(
@@ -30,13 +30,13 @@ export const printJsonLines = <A, E, R>(values: Stream.Stream<A, E, R>) =>
     )
   )
 
-/** A table of the first rows of a stream, and a last line that says how many there are or that there are more. */
+/** A table of the first rows of a stream, and a last line with their number, or a note that there are more. */
 export const printTable = <A, E, R>(
   rows: Stream.Stream<A, E, R>,
   options: {
     readonly head: ReadonlyArray<string>
     readonly cells: (row: A) => ReadonlyArray<string>
-    /** What a row is, for the last line: singular and plural. */
+    /** Word for a row in the last line: singular and plural. */
     readonly noun: readonly [one: string, many: string]
   }
 ) =>
@@ -63,17 +63,17 @@ export const printTable = <A, E, R>(
     yield* printLines(...lines, styled("dim", count))
   })
 
-/** Names and what they stand for, one to a line, aligned. */
+/** Names and values, one pair per line, aligned. */
 export const pairs = (entries: ReadonlyArray<readonly [name: string, value: string]>): ReadonlyArray<string> => {
   const width = Math.max(...entries.map(([name]) => name.length))
   return entries.map(([name, value]) => `${styled("dim", name.padEnd(width))}  ${printable(value)}`)
 }
 
-/** Emphasis, on a terminal that wants colours alone. */
+/** Emphasis, only on a terminal that shows colours. */
 export const styled = (style: "bold" | "dim" | "green" | "red", text: string): string =>
   styleText(style, text, { stream: process.stdout })
 
-/** Text from the log with its control characters spelled out: none of them reaches the terminal. */
+/** Text with its control characters escaped, so that stored text cannot control the terminal. */
 export const printable = (text: string): string =>
   text.replaceAll(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1))
 

@@ -1,19 +1,19 @@
-/** Progress on standard error: a bar with rate and time left on a terminal, a line now and then elsewhere. */
+/** Progress on standard error: on a terminal a bar with rate and time left, elsewhere a line every few seconds. */
 import { SingleBar } from "cli-progress"
 import { Clock, Effect } from "effect"
 
-/** How far something is; without a total nobody knows yet how far there is to go. */
+/** How far the work is. The total is absent while it is unknown. */
 export interface Step {
-  /** What is counted: "rows read". */
+  /** Name of what is counted, such as "rows read". */
   readonly label: string
   readonly count: number
   readonly total?: number
 }
 
-/** Lines between which at least this many milliseconds pass, where there is no terminal. */
+/** Minimum milliseconds between two lines where there is no terminal. */
 const lineInterval = 2000
 
-/** Runs work that shows one step after the other; the last is shown, and its line ended, before this returns. */
+/** Runs work that reports its steps. Shows the last step, and ends its line, before it returns. */
 export const during = <A, E, R>(work: (show: (step: Step) => Effect.Effect<void>) => Effect.Effect<A, E, R>) =>
   Effect.scoped(Effect.flatMap(make, work))
 

@@ -1,44 +1,47 @@
 /**
- * The program `refold`: exit 0 done, 1 a failure with one sentence, 2 wrong usage.
+ * The program `refold`: exits with 0 on success, 1 on a failure, which it says in one sentence, 2 on wrong usage.
  *
- * A function of a registry, so that a team has the same commands with its own definitions.
+ * It is a function of a registry, so that a team can have the same commands with its own definitions.
  */
-// By path: the index of this package loads an HTTP stack that no command needs.
 import { type Workflows } from "@refold/runtime"
+// By path: the index of this package loads an HTTP stack that no command needs.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, type Layer, Logger, Option, Predicate, Stdio } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
+import * as DeadLetterCommands from "./DeadLetterCommands.ts"
+import * as EnqueueCommand from "./EnqueueCommand.ts"
 import * as ExecutionCommands from "./ExecutionCommands.ts"
-import * as RecordedRunCommands from "./RecordedRunCommands.ts"
+import * as LagCommand from "./LagCommand.ts"
 import * as Output from "./Output.ts"
-import * as QueueCommands from "./QueueCommands.ts"
+import * as RecordedRunCommands from "./RecordedRunCommands.ts"
 import * as Signals from "./Signals.ts"
 import * as Store from "./Store.ts"
 import * as StoreCommands from "./StoreCommands.ts"
 import { version } from "./Version.ts"
+import * as WorkerCommand from "./WorkerCommand.ts"
 
 const refold = Command.make("refold").pipe(
-  Command.withDescription("Event-sourced workflows: a log, its replay, and the state at any instant"),
+  Command.withDescription("Event-sourced workflows: import, replay, and query the state at any past instant"),
   Command.withExamples([
     {
       command: "refold import log.csv --tenant acme --workflow orders --case order --activity step --time at",
-      description: "Take a log in"
+      description: "Import an event log"
     },
     {
       command: "refold executions --tenant acme --as-of 2026-03-01T12:00:00Z",
-      description: "See where everything stood"
+      description: "List all executions as they were at an instant"
     },
     {
       command: "refold replay ORDER-7 --tenant acme --until 2026-03-01T12:00:00Z",
-      description: "See one execution then"
+      description: "Show one execution at that instant"
     }
   ]),
   Command.withSubcommands([
     StoreCommands.importLog,
     ExecutionCommands.start,
     ExecutionCommands.submit,
-    QueueCommands.enqueue,
-    QueueCommands.worker,
+    EnqueueCommand.enqueue,
+    WorkerCommand.worker,
     ExecutionCommands.replay,
     ExecutionCommands.history,
     ExecutionCommands.executions,
@@ -46,14 +49,14 @@ const refold = Command.make("refold").pipe(
     StoreCommands.exportLog,
     StoreCommands.verify,
     RecordedRunCommands.recordedRuns,
-    QueueCommands.deadLetters,
-    QueueCommands.lag,
+    DeadLetterCommands.deadLetters,
+    LagCommand.lag,
     StoreCommands.migrate
   ]),
   Command.withGlobalFlags([Store.Database, Store.DataDirectory, Store.SchemaName])
 )
 
-/** What went wrong, said on standard error, and the exit code for it. */
+/** Prints the failure on standard error; returns its exit code. */
 const report = (cause: Cause.Cause<unknown>) =>
   Effect.gen(function* () {
     const failure = Option.getOrUndefined(Cause.findErrorOption(cause))
@@ -63,7 +66,7 @@ const report = (cause: Cause.Cause<unknown>) =>
     const text =
       failure instanceof Error
         ? `refold: ${Output.printable(failure.message)}`
-        : `refold: this is a defect of Refold, please report it\n${Cause.pretty(cause)}`
+        : `refold: this is a bug in Refold, please report it\n${Cause.pretty(cause)}`
     yield* Effect.sync(() => process.stderr.write(`${text}\n`))
     return 1
   })
@@ -71,12 +74,12 @@ const report = (cause: Cause.Cause<unknown>) =>
 const isShowHelp = (error: unknown): error is CliError.ShowHelp =>
   CliError.isCliError(error) && error._tag === "ShowHelp"
 
-/** The reader of our output, such as `head`, has seen enough. */
+/** The reader of the output, such as `head`, closed the pipe. */
 const isClosedPipe = (error: unknown): boolean =>
   Predicate.isTagged(error, "PlatformError") &&
   String(Predicate.hasProperty(error, "cause") ? error.cause : "").includes("EPIPE")
 
-/** Wrong usage: what is wrong, and where help is. Standard output stays for results. */
+/** Prints wrong usage, and the command for help, on standard error: standard output is for results only. */
 const layerPresenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -90,12 +93,12 @@ const layerPresenter = CliOutput.layerPresenter({
 })
 
 /**
- * Runs the command that the process was started with, and ends the process with its exit code.
+ * Runs the command of the process arguments, and ends the process with its exit code.
  *
  * **Details**
  *
  * Every command knows the workflows of the registry: `replay`, `submit`, `worker`, `verify`, `recorded-runs` and the others.
- * `Workflows.layerOpen` also knows every other name, as an open workflow; the program `refold` knows those alone.
+ * `Workflows.layerOpen` also treats every other name as an open workflow; the installed program `refold` has only those.
  */
 export const run = (workflows: Layer.Layer<Workflows>): void =>
   Signals.runMain(

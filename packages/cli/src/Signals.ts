@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM: the first asks the command under way to end, a second one ends the process at once. */
+/** SIGINT and SIGTERM: the first signal asks the running command to end, the second ends the process at once. */
 import { Context, Effect, Exit, Runtime } from "effect"
 import { constants } from "node:os"
 
@@ -7,14 +7,14 @@ type Signal = "SIGINT" | "SIGTERM"
 export class Signals extends Context.Service<
   Signals,
   {
-    /** The first signal. It interrupts any command but one that waits for it here, which ends in its own way. */
+    /** The first signal. It interrupts the command, unless the command awaits it here and ends by itself. */
     readonly received: Effect.Effect<Signal>
-    /** Ends the process, whatever is under way. */
+    /** Ends the process, even if work is in progress. */
     readonly exit: (code: number) => Effect.Effect<never>
   }
 >()("@refold/cli/Signals") {}
 
-/** Runs the program, whose result is the exit code; interrupted by a signal, it exits as the signal would have it. */
+/** Runs the program, whose result is the exit code. After a signal, the exit code is that of the signal. */
 export const runMain = (program: Effect.Effect<number, unknown, Signals>): void => {
   let first: Signal | undefined
   let waiting: ((signal: Signal) => void) | undefined
@@ -38,12 +38,12 @@ export const runMain = (program: Effect.Effect<number, unknown, Signals>): void 
     process.on("SIGTERM", onSignal)
     fiber.addObserver((result) => {
       const code = Exit.isSuccess(result) && typeof result.value === "number" ? result.value : codeOf(first ?? "SIGINT")
-      // Without a signal and a failure nothing is left behind that would keep the process; output may still be written.
+      // After success, nothing keeps the process alive, and output may still be in flight: let the process end by itself.
       if (first !== undefined || code !== 0) process.exit(code)
     })
   })
   run(Effect.provideService(program, Signals, { received, exit }), { disableErrorReporting: true })
 }
 
-/** As a shell reports a process that the signal ended. */
+/** Exit code by which a shell reports a process that the signal ended. */
 const codeOf = (signal: Signal): number => 128 + constants.signals[signal]

@@ -1,4 +1,4 @@
-/** Which store and which stream the command line works on: those of the servers that are named, else embedded ones. */
+/** The store and the wake-up channel of a command: on the servers that its flags name, else embedded. */
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing } from "@refold/runtime"
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
@@ -20,7 +20,7 @@ export const Database = GlobalFlag.Setting("database")({
 export const DataDirectory = GlobalFlag.Setting("data-dir")({
   flag: Flag.String("data-dir").pipe(
     Flag.withMetavar("DIR"),
-    Flag.withDescription("Directory of the embedded database, used when no --database is given"),
+    Flag.withDescription("Directory of the embedded database, which is used without --database"),
     Flag.withDefault(".refold")
   )
 })
@@ -38,7 +38,7 @@ export const SchemaName = GlobalFlag.Setting("schema")({
   )
 })
 
-/** A client of the store that was asked for. */
+/** A client of the database that the flags name. */
 export const layerClient = Layer.unwrap(
   Effect.gen(function* () {
     const database = yield* Database
@@ -50,7 +50,7 @@ export const layerClient = Layer.unwrap(
   })
 )
 
-/** The ports. The embedded database is this command's own, so its schema is kept up to date; a server's is not touched. */
+/** The ports. Migrates the embedded database, which only this process uses; never migrates a server. */
 const layerPorts = Layer.unwrap(
   Effect.gen(function* () {
     const database = yield* Database
@@ -59,29 +59,29 @@ const layerPorts = Layer.unwrap(
   })
 )
 
-/** The services that commands work with, on the definitions that the program has. */
-const servicesOver = <E, R>(layerStream: Layer.Layer<WakeUpChannel, E, R>) =>
+/** The services that commands use, with the definitions of the program. */
+const servicesOver = <E, R>(layerChannel: Layer.Layer<WakeUpChannel, E, R>) =>
   TypeScriptWorkflowRuntime.layer.pipe(
     Layer.provideMerge(WorkflowEventSourcing.layer),
-    Layer.provideMerge(Layer.merge(layerPorts, layerStream)),
+    Layer.provideMerge(Layer.merge(layerPorts, layerChannel)),
     Layer.provide(layerClient)
   )
 
-/** For commands that queue nothing: nobody needs to be woken, so no stream's server can fail them. */
+/** For commands that queue nothing and wake no worker: they do not connect to Redis. */
 export const layer = servicesOver(MemoryWakeUpChannel.layer)
 
-/** What wakes the workers. */
-export type StreamKind = "Redis" | "PostgreSQL notifications" | "in process"
+/** The technology of the wake-up channel. */
+export type ChannelKind = "Redis" | "PostgreSQL notifications" | "in process"
 
-export const streamKind = (
+export const channelKind = (
   redis: Option.Option<unknown>
-): Effect.Effect<StreamKind, never, typeof Database.Identifier> =>
+): Effect.Effect<ChannelKind, never, typeof Database.Identifier> =>
   Effect.map(Database, (database) => {
     if (Option.isSome(redis)) return "Redis"
     return Option.isSome(database) ? "PostgreSQL notifications" : "in process"
   })
 
-/** For commands that queue events and for workers: with the stream that wakes workers. */
+/** For workers, and for commands that queue events: with the channel that wakes workers. */
 export const layerWaking = ({
   namespace,
   redis

@@ -21,12 +21,12 @@ export const importLog = Command.make(
     tenant: Flags.tenant,
     workflow: Flags.workflow,
     format: Flag.Literals("format", ["xes", "csv", "jsonl"]).pipe(
-      Flag.withDescription("Format of the file, when its name does not tell"),
+      Flag.withDescription("Format of the file, if its name does not show it"),
       Flag.optional
     ),
     delimiter: Flag.String("delimiter").pipe(
       Flag.withMetavar("CHAR"),
-      Flag.withDescription("What separates CSV columns: a comma by default, \\t for a tab"),
+      Flag.withDescription("Separator of the CSV columns: a comma by default, \\t for a tab"),
       Flag.optional
     ),
     case: column("case", "case, which becomes the execution id"),
@@ -34,14 +34,14 @@ export const importLog = Command.make(
     time: column("time", "time"),
     timeFormat: Flag.String("time-format").pipe(
       Flag.withMetavar("FMT"),
-      Flag.withDescription("How CSV times are written, as dd-MM-yyyy HH:mm; ISO 8601 by default"),
+      Flag.withDescription("Format of the CSV times, such as dd-MM-yyyy HH:mm; ISO 8601 by default"),
       Flag.optional
     ),
     resource: column("resource", "person or system, which becomes the user id"),
     type: column("type", "lifecycle transition, which becomes the event type"),
     missing: Flag.String("missing").pipe(
       Flag.withMetavar("VALUE"),
-      Flag.withDescription("A value that means there is none, beside the empty one; may be repeated"),
+      Flag.withDescription("A value that means no value, in addition to the empty text; may be repeated"),
       Flag.atLeast(0)
     ),
     json: Flags.json
@@ -71,18 +71,18 @@ export const importLog = Command.make(
         )
   }, Effect.provide(Store.layer))
 ).pipe(
-  Command.withDescription("Take an event log into the store: one execution per case, one event per row"),
+  Command.withDescription("Import an event log: one execution per case, one event per row"),
   Command.withExamples([
     { command: "refold import log.xes.gz --tenant acme --workflow incidents", description: "A log in XES" },
     {
       command:
         "refold import orders.csv --tenant acme --workflow orders --delimiter ';' --case order --activity step --time finished",
-      description: "A CSV file with columns of its own names"
+      description: "A CSV file with its own column names"
     },
     {
       command:
         "refold import orders.csv --tenant acme --workflow orders --time-format 'dd-MM-yyyy HH:mm' --missing NULL",
-      description: "Times that are not ISO 8601, and a word for absent values"
+      description: "Times in another format, and a word for absent values"
     }
   ])
 )
@@ -92,7 +92,7 @@ export const exportLog = Command.make(
   {
     tenant: Flags.tenant,
     jsonl: Flag.Boolean("jsonl").pipe(
-      Flag.withDescription("One JSON value per line; there is no other format"),
+      Flag.withDescription("One JSON value per line, which is the only format"),
       Flag.withDefault(true)
     )
   },
@@ -102,20 +102,20 @@ export const exportLog = Command.make(
     yield* Output.printJsonLines(events.readTenant({ tenant }))
   }, Effect.provide(Store.layer))
 ).pipe(
-  Command.withDescription("Print every event of a tenant, per execution in order"),
+  Command.withDescription("Print every event of a tenant, by execution and position"),
   Command.withExamples([
-    { command: "refold export --tenant acme > acme.jsonl", description: "A file that `refold import` reads again" }
+    { command: "refold export --tenant acme > acme.jsonl", description: "A file that `refold import` can read" }
   ])
 )
 
 const labels = { reading: "rows read", writing: "events written" }
 
-/** The store is not as it should be; the report says how. */
+/** Verification found problems; the report lists them. */
 export class VerificationFailed extends Schema.TaggedError<VerificationFailed>()("VerificationFailed", {
   findingCount: Schema.Int
 }) {
   override get message(): string {
-    return `${this.findingCount} ${this.findingCount === 1 ? "finding" : "findings"}: do not write to this store before each is explained`
+    return `${this.findingCount} ${this.findingCount === 1 ? "finding" : "findings"}: explain each of them before you write to this store`
   }
 }
 
@@ -137,9 +137,14 @@ export const verify = Command.make(
             ["executions", String(report.executionCount)],
             ...(report.unknownWorkflowCount === 0
               ? []
-              : [["of other programs", `${report.unknownWorkflowCount}; their data is not folded here`] as const]),
+              : [
+                  [
+                    "unknown workflows",
+                    `${report.unknownWorkflowCount} executions; their data was not checked`
+                  ] as const
+                ]),
             ["events", String(report.eventCount)],
-            ["snapshots", `${report.snapshotCount} (${report.ignoredSnapshotCount} of another fold)`],
+            ["snapshots", `${report.snapshotCount} (${report.ignoredSnapshotCount} with another fingerprint)`],
             ["findings", String(report.findingCount)]
           ]),
           ...report.findings.map(
@@ -150,10 +155,10 @@ export const verify = Command.make(
     if (report.findingCount > 0) return yield* new VerificationFailed({ findingCount: report.findingCount })
   }, Effect.provide(Store.layer))
 ).pipe(
-  Command.withDescription("Replay everything with and without snapshots; check positions, offsets and hashes"),
+  Command.withDescription("Replay every execution with and without snapshots; check positions, offsets and hashes"),
   Command.withExamples([
     { command: "refold verify", description: "The whole store" },
-    { command: "refold verify --tenant acme --json", description: "One tenant, and the feeds, as JSON" }
+    { command: "refold verify --tenant acme --json", description: "One tenant, and all feeds, as JSON" }
   ])
 )
 
@@ -170,7 +175,7 @@ export const migrate = Command.make(
     { command: "refold migrate --database postgres://localhost/app", description: "Prepare a PostgreSQL database" },
     {
       command: "refold migrate --database postgres://localhost/app --schema orders",
-      description: "Beside other stores in that database"
+      description: "One of several stores in that database"
     }
   ])
 )

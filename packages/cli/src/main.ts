@@ -1,4 +1,4 @@
-/** `refold` as it is installed: it has no definitions, so every workflow is an open one. */
+/** The installed program `refold`: it has no definitions, so every workflow is an open one. */
 import { Workflows } from "@refold/runtime"
 import { run } from "./Refold.ts"
 
