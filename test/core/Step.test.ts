@@ -1,340 +1,52 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type Commit,
-  type ExecutionState,
-  Step,
-  type QueuedEvent,
-  Replay,
-  Workflow,
-  type WorkflowEvent,
-  type Submission
-} from "@refold/core"
-import { type DateTime, Result, Schema } from "effect"
-import fc from "fast-check"
+import { Commit, ExecutionState, Replay, Step } from "@refold/core"
+import { Result } from "effect"
+import { Invoice, startedEvent } from "./Invoice.ts"
 
-const Counter = Workflow.make({
-  name: "counter",
-  events: {
-    Added: Schema.Struct({ by: Schema.Int }),
-    Guarded: Schema.Struct({}),
-    Burst: Schema.Struct({}),
-    Ended: Schema.Struct({})
-  },
-  data: Schema.Struct({ sum: Schema.Int }),
-  initial: { state: "Open", data: { sum: 0 } },
-  states: {
-    Open: {
-      Added: { to: "Open", guard: (data, { by }) => data.sum + by >= 0 },
-      Guarded: {
-        to: "Open",
-        guard: () => {
-          throw new TypeError("the guard is broken")
-        }
-      },
-      Burst: "Open",
-      Ended: "Closed"
-    },
-    Closed: {}
-  },
-  final: ["Closed"],
-  evolve: {
-    Added: (data, { by }) => ({ sum: data.sum + by }),
-    Burst: () => {
-      throw new RangeError("evolve is broken")
-    }
-  }
-})
+const started = startedEvent
+const state = Result.getOrThrow(Replay.fold(Invoice, undefined, [started]))
+const ref = { tenant: started.tenant, executionId: started.execution_id }
+const at = "2025-03-01T13:00:00.000Z"
+const added = { event_name: "Added", payload: { cents: 5, note: "a" } }
 
-const startedAt = "2025-03-01T12:00:00.000Z"
-const claimedAt = "2025-03-01T12:00:05.000Z"
+describe("Step.take", () => {
+  it("gives the event its id and key, and the state that the store's own stamp would lead to", () => {
+    assert(state !== undefined)
+    const options = { eventId: "event-2", idempotencyKey: "k", at }
+    const { events, state: after } = Result.getOrThrow(Step.take(Invoice, state, added, options))
+    assert.deepStrictEqual(
+      events.map(({ event_id, idempotency_key }) => [event_id, idempotency_key]),
+      [["event-2", "k"]]
+    )
+    const stamp = { partition: 3, lastOffset: 7, stampedAt: at, now: at }
+    const stamped = Commit.stamp({ ...ref, expectedPosition: state.position, events }, stamp)
+    assert.deepStrictEqual(Replay.fold(Invoice, state, stamped), Result.succeed(after))
+    assert.deepStrictEqual([after.position, after.updatedAt], [2, at])
+  })
 
-const opened: ExecutionState.ExecutionState<{ readonly sum: number }> = {
-  tenant: "acme",
-  executionId: "counter-1",
-  workflow: Counter.ref,
-  currentState: "Open",
-  data: { sum: 0 },
-  position: 1,
-  isComplete: false,
-  startedAt,
-  updatedAt: startedAt
-}
+  it("never goes back in time: an instant before the last event counts as that event's", () => {
+    assert(state !== undefined)
+    const earlier = { eventId: "event-2", at: "2000-01-01T00:00:00.000Z" }
+    const { state: after } = Result.getOrThrow(Step.take(Invoice, state, added, earlier))
+    assert.strictEqual(after.updatedAt, state.updatedAt)
+  })
 
-const queuedOf = (submission: Submission, queuePosition: number, idempotencyKey?: string): QueuedEvent.QueuedEvent => ({
-  tenant: "acme",
-  executionId: "counter-1",
-  processingId: `processing-${queuePosition}`,
-  eventId: `event-${queuePosition}`,
-  submission,
-  queuePosition,
-  queuedAt: startedAt,
-  attemptCount: 1,
-  ...(idempotencyKey === undefined ? {} : { idempotencyKey })
-})
-
-const added = (by: number): Submission => ({ event_name: "Added", payload: { by } })
-const ended: Submission = { event_name: "Ended", payload: {} }
-
-const step = (submissions: ReadonlyArray<Submission>, options: Partial<Parameters<typeof Step.step>[3]> = {}) =>
-  Step.step(
-    Counter,
-    opened,
-    submissions.map((submission, place) => queuedOf(submission, place + 1)),
-    { claimedAt, ...options }
-  )
-
-const tags = ({ settlements }: Step.Step) => settlements.map(({ _tag }) => _tag)
-const namesOf = ({ events }: Step.Step) => events.map((event) => event.event_name)
-
-/** What a store would make of the events of a step. */
-const stamped = (events: Step.Step["events"]): ReadonlyArray<WorkflowEvent> =>
-  events.map(({ idempotency_key: _key, ...event }, place) => ({
-    ...event,
-    tenant: "acme",
-    execution_id: "counter-1",
-    position: place + 2,
-    created_at: claimedAt,
-    recorded_at: claimedAt,
-    partition: 0,
-    offset: place + 1
-  }))
-
-describe("Step.preview", () => {
-  it("numbers the events on from the state, and gives the state again where there are none", () => {
-    const [first] = step([added(2)]).events
-    assert(first !== undefined)
-    const folded = (events: ReadonlyArray<Commit.NewEvent>) =>
-      Result.getOrThrow(Step.preview(Counter, opened, events, claimedAt))
-    assert.deepInclude(folded([first, first, first]), { position: 4, data: { sum: 6 }, updatedAt: claimedAt })
-    assert.strictEqual(folded([]), opened)
+  it("refuses what decide refuses, and changes nothing", () => {
+    assert(state !== undefined)
+    const before = structuredClone(state)
+    const taken = Step.take(Invoice, state, { event_name: "Unknown" }, { eventId: "event-2", at })
+    assert.strictEqual(Result.isFailure(taken) ? taken.failure._tag : "taken", "TransitionRejected")
+    assert.deepStrictEqual(state, before)
   })
 })
 
-describe("Step.step", () => {
-  it("decides each event on the state that those before it lead to, and says where it will be", () => {
-    const done = step([added(2), added(-2), added(5)])
-    assert.deepStrictEqual(
-      done.events.map(({ event_id, from_state, payload, to_state }) => [event_id, from_state, to_state, payload]),
-      [
-        ["event-1", "Open", "Open", { by: 2 }],
-        ["event-2", "Open", "Open", { by: -2 }],
-        ["event-3", "Open", "Open", { by: 5 }]
-      ]
-    )
-    assert.deepStrictEqual(done.settlements, [
-      { _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] },
-      { _tag: "Applied", position: 3, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] },
-      { _tag: "Applied", position: 4, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] }
-    ])
-    assert.deepStrictEqual([done.isComplete, "failure" in done], [false, false])
-  })
-
-  it("keeps what a guard says in the sentence of the rejection", () => {
-    const Limited = Workflow.make({
-      name: "counter",
-      events: { Added: Schema.Struct({ by: Schema.Int }) },
-      data: Schema.Struct({ sum: Schema.Int }),
-      initial: { state: "Open", data: { sum: 0 } },
-      states: { Open: { Added: { to: "Open", guard: (_, { by }) => by < 10 || `${by} is more than 9` } } }
-    })
-    const done = Step.step(Limited, opened, [queuedOf(added(12), 1)], { claimedAt })
-    assert.deepInclude(done.settlements[0], {
-      _tag: "Rejected",
-      reason: 'Execution "counter-1" in state "Open" accepts Added, but not with this data: 12 is more than 9'
-    })
-  })
-
-  it("settles what the state refuses, appends nothing for it, and takes no position", () => {
-    const done = step([added(-1), added(3), { event_name: "Unknown" }, { event_name: "Added" }, added(-3)])
-    assert.deepStrictEqual(tags(done), ["Rejected", "Applied", "Rejected", "Rejected", "Applied"])
-    assert.deepStrictEqual(done.settlements[0], {
-      _tag: "Rejected",
-      error: "TransitionRejected",
-      reason: 'Execution "counter-1" in state "Open" accepts Added, but not with this data: no guard holds',
-      currentState: "Open"
-    })
-    assert.deepInclude(done.settlements[2], { error: "TransitionRejected", currentState: "Open" })
-    assert.deepInclude(done.settlements[3], { error: "PayloadInvalid", currentState: "Open" })
-    assert.deepStrictEqual(
-      done.settlements.flatMap((settled) => (settled._tag === "Applied" ? settled.position : [])),
-      [2, 3]
-    )
-  })
-
-  it("refuses everything behind the event that completes the execution", () => {
-    const done = step([added(1), ended, added(1), ended])
-    assert.deepStrictEqual(tags(done), ["Applied", "Applied", "Rejected", "Rejected"])
-    assert.deepStrictEqual(done.settlements[1], {
-      _tag: "Applied",
-      position: 3,
-      previousState: "Open",
-      currentState: "Closed",
-      actionsExecuted: ["append", "complete"]
-    })
-    assert.deepInclude(done.settlements[2], { error: "ExecutionComplete", currentState: "Closed" })
-    assert.isTrue(done.isComplete)
-    assert.strictEqual(done.events.length, 2)
-  })
-
-  it("refuses events for another workflow", () => {
-    const done = step([
-      { ...added(1), workflow: "invoice" },
-      { ...added(1), workflow: "counter" }
-    ])
-    assert.deepStrictEqual(tags(done), ["Rejected", "Applied"])
-    assert.deepInclude(done.settlements[0], {
-      error: "WorkflowMismatch",
-      reason: 'Execution "counter-1" runs workflow "counter", not "invoice"'
-    })
-  })
-
-  it.each([
-    ["a guard", { event_name: "Guarded", payload: {} }, "the guard is broken"],
-    ["evolve", { event_name: "Burst", payload: {} }, "evolve is broken"]
-  ])("stops at the event of which %s throws, and keeps what is before it", (_what, submission, message) => {
-    const done = step([added(1), added(-9), submission, added(2)])
-    assert.deepStrictEqual(tags(done), ["Applied", "Rejected"])
-    assert.strictEqual(done.events.length, 1)
-    assert.isTrue(done.failure instanceof Error && done.failure.message === message)
-    const first = step([submission, added(1)])
-    assert.deepStrictEqual([first.settlements, first.events], [[], []])
-    assert.isDefined(first.failure)
-  })
-
-  it("stops as well at an event of which something else than an error is thrown, even undefined", () => {
-    const Thrower = Workflow.make({
-      name: "counter",
-      events: { Burst: Schema.Struct({}) },
-      data: Schema.Struct({ sum: Schema.Int }),
-      initial: { state: "Open", data: { sum: 0 } },
-      states: { Open: { Burst: "Open" } },
-      evolve: {
-        Burst: () => {
-          throw undefined
-        }
-      }
-    })
-    const done = Step.step(Thrower, opened, [queuedOf({ event_name: "Burst", payload: {} }, 1)], { claimedAt })
-    assert.deepStrictEqual([done.settlements, done.events], [[], []])
-    assert.isTrue("failure" in done)
-  })
-
-  it("stops as well at an event that its own evolve cannot read, and says why", () => {
-    // A check that answers otherwise the second time: the first is the decision, the second the fold.
-    let checkCount = 0
-    const isFirst = Schema.makeFilter((_at: DateTime.Utc) => (checkCount += 1) === 1, { expected: "the first look" })
-    const Fickle = Workflow.make({
-      name: "counter",
-      events: { Seen: Schema.Struct({ at: Schema.DateTimeUtcFromString.check(isFirst) }) },
-      data: Schema.Struct({ sum: Schema.Int }),
-      initial: { state: "Open", data: { sum: 0 } },
-      states: { Open: { Seen: "Open" } },
-      evolve: { Seen: (data) => data }
-    })
-    const seen = { event_name: "Seen", payload: { at: claimedAt } }
-    const done = Step.step(Fickle, opened, [queuedOf(seen, 1), queuedOf(seen, 2)], { claimedAt })
-    assert.deepStrictEqual([done.settlements, done.events, done.isComplete], [[], [], false])
-    assert(done.failure instanceof Replay.CorruptHistory)
-    assert.match(done.failure.message, /breaks at position 2: its payload\/at is refused by its schema: /)
-  })
-
-  it("says of a bound that it was passed, as of any other payload", () => {
-    const done = step([added(1)], { maxPayloadBytes: 3 })
-    assert.deepInclude(done.settlements[0], { _tag: "Rejected", error: "PayloadInvalid" })
-  })
-
-  it("hands the key of an event to the log, once", () => {
-    const done = Step.step(Counter, opened, [queuedOf(added(1), 1, "k"), queuedOf(added(1), 2)], { claimedAt })
-    assert.deepStrictEqual(
-      done.events.map((event) => event.idempotency_key),
-      ["k", undefined]
-    )
-    assert.isFalse("idempotency_key" in (done.events[1] ?? {}))
-  })
-
-  it("gives an event whose key is in the log the result that this led to, or refuses it", () => {
-    const [known] = stamped(step([added(7)]).events)
-    assert(known !== undefined)
-    const queued = [queuedOf(added(7), 1, "k"), queuedOf(added(8), 2, "k"), queuedOf(added(1), 3)]
-    const done = Step.step(Counter, opened, queued, {
-      claimedAt,
-      known: new Map([
-        ["processing-1", known],
-        ["processing-2", known]
-      ])
-    })
-    assert.deepStrictEqual(done.settlements, [
-      { _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: [] },
-      {
-        _tag: "Rejected",
-        error: "IdempotencyConflict",
-        reason: 'The idempotency key "k" was used for another request: use a new key',
-        currentState: "Open"
-      },
-      { _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] }
-    ])
-    assert.strictEqual(done.events.length, 1)
-  })
-
-  it("shows evolve the event as it will be, at an instant that is never before the event it follows", () => {
-    const seen: Array<WorkflowEvent> = []
-    const Watched = Workflow.make({
-      name: "counter",
-      events: { Added: Schema.Struct({ by: Schema.Int }) },
-      data: Schema.Struct({ sum: Schema.Int }),
-      initial: { state: "Open", data: { sum: 0 } },
-      states: { Open: { Added: "Open" } },
-      evolve: {
-        Added: (data, _payload, event) => {
-          seen.push(event)
-          return data
-        }
-      }
-    })
-    const before = "2000-01-01T00:00:00.000Z"
-    for (const at of [claimedAt, before]) {
-      Step.step(Watched, opened, [queuedOf(added(1), 1, "k"), queuedOf(added(2), 2)], { claimedAt: at })
-    }
-    assert.deepStrictEqual(
-      seen.map(({ created_at, event_id, position, recorded_at }) => [event_id, position, created_at, recorded_at]),
-      [
-        ["event-1", 2, claimedAt, claimedAt],
-        ["event-2", 3, claimedAt, claimedAt],
-        ["event-1", 2, opened.updatedAt, opened.updatedAt],
-        ["event-2", 3, opened.updatedAt, opened.updatedAt]
-      ]
-    )
-    assert.isFalse("idempotency_key" in (seen[0] ?? {}))
-  })
-
-  it("of any queue: settles a prefix, one event for each applied, and the log folds to what the settlements say", () => {
-    const submission = fc.oneof(
-      { weight: 6, arbitrary: fc.integer({ min: -4, max: 6 }).map(added) },
-      { weight: 1, arbitrary: fc.constantFrom<Submission>(ended, { event_name: "Unknown" }) },
-      { weight: 1, arbitrary: fc.constantFrom("Burst", "Guarded").map((name) => ({ event_name: name, payload: {} })) }
-    )
-    fc.assert(
-      fc.property(fc.array(submission, { maxLength: 12 }), (submissions) => {
-        // A naive model: one number and whether it is closed.
-        let sum = 0
-        let isClosed = false
-        const expected: Array<string> = []
-        for (const { event_name: name, payload } of submissions) {
-          if (!isClosed && (name === "Burst" || name === "Guarded")) break
-          const by = Schema.is(Schema.Struct({ by: Schema.Int }))(payload) ? payload.by : 0
-          const isAccepted = !isClosed && (name === "Ended" || (name === "Added" && sum + by >= 0))
-          if (isAccepted) sum += by
-          isClosed ||= name === "Ended"
-          expected.push(isAccepted ? "Applied" : "Rejected")
-        }
-        const done = step(submissions)
-        assert.deepStrictEqual(tags(done), expected)
-        assert.strictEqual("failure" in done, expected.length < submissions.length)
-        assert.strictEqual(namesOf(done).length, expected.filter((tag) => tag === "Applied").length)
-        const after = Result.getOrThrow(Replay.fold(Counter, opened, stamped(done.events)))
-        assert.deepStrictEqual([after?.data, after?.isComplete], [{ sum }, isClosed])
-        assert.strictEqual(done.isComplete, isClosed)
-      })
-    )
+describe("Step.start", () => {
+  it("gives the first event, and the state that the log then folds to", () => {
+    const { events, state: after } = Result.getOrThrow(Step.start(Invoice, ref, {}, { eventId: "event-1", at }))
+    const stamp = { partition: 3, lastOffset: 0, stampedAt: at, now: at }
+    const stamped = Commit.stamp({ ...ref, expectedPosition: 0, events }, stamp)
+    assert.deepStrictEqual(Replay.fold(Invoice, undefined, stamped), Result.succeed(after))
+    assert.isTrue(ExecutionState.is(Invoice, after))
+    assert.deepStrictEqual([after.position, after.startedAt, after.updatedAt], [1, at, at])
   })
 })

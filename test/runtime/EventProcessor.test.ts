@@ -38,7 +38,7 @@ const submit = (executionId: string, submission: Submission, idempotencyKey?: st
     })
   )
 
-const turn = (...executionIds: readonly [string, ...Array<string>]) =>
+const pass = (...executionIds: readonly [string, ...Array<string>]) =>
   EventProcessor.use((processor) =>
     processor.process({ executions: Arr.map(executionIds, (id) => place(id)), limit: 16 })
   )
@@ -69,7 +69,7 @@ const persist = Effect.gen(function* () {
 })
 
 describe("EventProcessor", () => {
-  it.effect("gives each execution one turn, of many events in one commit", () =>
+  it.effect("gives each execution one pass, of many events in one commit", () =>
     Effect.gen(function* () {
       yield* start("a", "b", "c")
       yield* enqueue("a", ...Arr.makeBy(20, added))
@@ -83,13 +83,13 @@ describe("EventProcessor", () => {
           }
         })
       })
-      const turns = yield* turn("a", "b", "c").pipe(
+      const outcomes = yield* pass("a", "b", "c").pipe(
         inAnotherProcess({ definitions: [Fragile] }),
         Effect.provide(counting)
       )
-      assert.deepStrictEqual(turns, [
-        { ...place("a"), turn: { _tag: "Settled", hasMore: true } },
-        { ...place("b"), turn: { _tag: "Settled", hasMore: false } }
+      assert.deepStrictEqual(outcomes, [
+        { ...place("a"), outcome: { _tag: "Settled", hasMore: true } },
+        { ...place("b"), outcome: { _tag: "Settled", hasMore: false } }
       ])
       assert.deepStrictEqual(commitSizes, [2])
       assert.strictEqual((yield* eventsOf("a")).length, 17)
@@ -101,12 +101,12 @@ describe("EventProcessor", () => {
     Effect.gen(function* () {
       yield* start("a")
       yield* enqueue("a", added(1))
-      yield* turn("a")
+      yield* pass("a")
       yield* submit("a", added(2))
       yield* enqueue("a", added(3))
-      yield* turn("a").pipe(inAnotherProcess({ definitions: [Fragile] }))
+      yield* pass("a").pipe(inAnotherProcess({ definitions: [Fragile] }))
       yield* enqueue("a", added(4))
-      yield* turn("a")
+      yield* pass("a")
       assert.deepStrictEqual(yield* sumOf("a"), { sum: 10 })
       assert.deepStrictEqual(
         (yield* eventsOf("a")).map((event) => event.position),
@@ -125,18 +125,18 @@ describe("EventProcessor", () => {
         yield* enqueue("a", added(1))
         yield* enqueue("b", added(1), poison, added(2))
         yield* enqueue("c", added(1))
-        const turns = yield* turn("a", "b", "c")
+        const outcomes = yield* pass("a", "b", "c")
         assert.deepStrictEqual(
-          turns.map((each) => each.turn._tag),
+          outcomes.map((each) => each.outcome._tag),
           ["Settled", "Settled", "Settled"]
         )
         assert.deepStrictEqual(yield* payloadsOf("b"), [{ by: 1 }])
-        const [failed] = yield* turn("b")
-        assert(failed?.turn._tag === "Failed")
-        assert.strictEqual(failed.turn.cause, cause)
-        const retryAfter = failed.turn.retryAfter
+        const [failed] = yield* pass("b")
+        assert(failed?.outcome._tag === "Failed")
+        assert.strictEqual(failed.outcome.cause, cause)
+        const retryAfter = failed.outcome.retryAfter
         assert.isAtLeast(retryAfter === undefined ? 0 : Duration.toMillis(retryAfter), 750)
-        assert.deepStrictEqual(yield* turn("b"), [])
+        assert.deepStrictEqual(yield* pass("b"), [])
 
         yield* persist
         assert.deepStrictEqual(yield* standingsOf("b"), ["Applied", "Dead", "Pending"])
@@ -189,8 +189,8 @@ describe("EventProcessor", () => {
         yield* submit("b", burst).pipe(mended)
         yield* enqueue("a", added(1))
         yield* enqueue("b", added(1))
-        const turns = yield* turn("a", "b").pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }))
-        assert.deepStrictEqual(Object.fromEntries(turns.map((each) => [each.executionId, each.turn._tag])), {
+        const outcomes = yield* pass("a", "b").pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }))
+        assert.deepStrictEqual(Object.fromEntries(outcomes.map((each) => [each.executionId, each.outcome._tag])), {
           a: "Settled",
           b: "Failed"
         })
@@ -212,7 +212,7 @@ describe("EventProcessor", () => {
           yield* start("a")
           yield* enqueue("a", added(1), added(2))
           for (let attempt = 1; attempt <= policy.maxAttempts; attempt++) yield* claimWithoutEnd
-          yield* turn("a")
+          yield* pass("a")
           const [dead, behind] = yield* entriesOf("a")
           assert.strictEqual(dead?.status._tag, "Dead")
           assert.include(dead?.status._tag === "Dead" ? dead.status.cause : "", "no attempt came to an end")
@@ -225,7 +225,7 @@ describe("EventProcessor", () => {
         yield* start("a")
         yield* enqueue("a", added(1), added(2))
         for (let attempt = 1; attempt < policy.maxAttempts; attempt++) yield* claimWithoutEnd
-        yield* turn("a")
+        yield* pass("a")
         assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Pending"])
       }).pipe(Effect.provide(fragile()))
     )
@@ -238,7 +238,7 @@ describe("EventProcessor", () => {
       const hanging = changed({ events: () => ({ commit: () => Effect.never }) })
       yield* Effect.gen(function* () {
         for (let count = 0; count < 20; count++) {
-          const turning = yield* Effect.forkChild(Effect.timeout(turn("a"), "1 second"))
+          const turning = yield* Effect.forkChild(Effect.timeout(pass("a"), "1 second"))
           yield* TestClock.adjust("1 second")
           assert.strictEqual((yield* Effect.flip(Fiber.join(turning)))._tag, "TimeoutError")
           assert.deepStrictEqual(yield* standingsOf("a"), ["Pending"])
@@ -263,12 +263,12 @@ describe("EventProcessor", () => {
               commits.some((each) => each.executionId === "b") ? Effect.fail(refused) : commit(commits)
           })
         })
-        const turns = yield* turn("a", "b", "c").pipe(
+        const outcomes = yield* pass("a", "b", "c").pipe(
           inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }),
           Effect.provide(refusing)
         )
         assert.deepStrictEqual(
-          turns.map((each) => each.turn._tag),
+          outcomes.map((each) => each.outcome._tag),
           ["Settled", "Failed", "Settled"]
         )
         assert.deepStrictEqual(yield* standingsOf("b"), ["Pending"])
@@ -299,15 +299,15 @@ describe("EventProcessor", () => {
               )
           })
         })
-        const turning = yield* turn("a", "b").pipe(
+        const turning = yield* pass("a", "b").pipe(
           inAnotherProcess({ definitions: [Fragile] }),
           Effect.provide(losing),
           Effect.forkChild
         )
         yield* TestClock.adjust("5 seconds")
-        const turns = yield* Effect.fromNullishOr(turning.pollUnsafe()).pipe(Effect.flatMap((exit) => exit))
+        const outcomes = yield* Effect.fromNullishOr(turning.pollUnsafe()).pipe(Effect.flatMap((exit) => exit))
         assert.deepStrictEqual(
-          turns.map((each) => each.turn._tag),
+          outcomes.map((each) => each.outcome._tag),
           ["Settled", "Settled"]
         )
         assert.deepStrictEqual(yield* payloadsOf("a"), [{ by: 1 }, { by: 2 }])
@@ -322,7 +322,7 @@ describe("EventProcessor", () => {
         const full = changed({ events: () => ({ commit: () => Effect.fail(brokenStore) }) })
         yield* Effect.gen(function* () {
           for (let count = 0; count < 20; count++) {
-            assert.strictEqual((yield* Effect.flip(turn("a")))._tag, "StoreError")
+            assert.strictEqual((yield* Effect.flip(pass("a")))._tag, "StoreError")
             assert.deepStrictEqual(yield* standingsOf("a"), ["Pending"])
           }
         }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(full))
@@ -355,7 +355,7 @@ describe("EventProcessor", () => {
         yield* enqueue("a", added(1), added(2))
         yield* enqueue("b", added(3))
         const rival = yield* overtaken(3, added(100))
-        yield* turn("a", "b").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(rival))
+        yield* pass("a", "b").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(rival))
         assert.deepStrictEqual(yield* payloadsOf("a"), [{ by: 100 }, { by: 100 }, { by: 100 }, { by: 1 }, { by: 2 }])
         assert.deepInclude((yield* entriesOf("a"))[0]?.status, { _tag: "Applied", position: 5 })
         assert.deepStrictEqual(yield* payloadsOf("b"), [{ by: 3 }])
@@ -368,7 +368,7 @@ describe("EventProcessor", () => {
         yield* enqueue("a", added(1))
         const rival = yield* overtaken(100, added(100))
         yield* Effect.gen(function* () {
-          for (let count = 0; count < 8; count++) yield* Effect.orDie(turn("a"))
+          for (let count = 0; count < 8; count++) yield* Effect.orDie(pass("a"))
         }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(rival))
         yield* persist
         assert.deepStrictEqual(yield* standingsOf("a"), ["Applied"])
@@ -380,13 +380,13 @@ describe("EventProcessor", () => {
         yield* start("a")
         yield* enqueue("a", added(1))
         const rival = yield* overtaken(11, added(100))
-        const turns = yield* Effect.gen(function* () {
-          yield* Effect.orDie(turn("a"))
+        const outcomes = yield* Effect.gen(function* () {
+          yield* Effect.orDie(pass("a"))
           yield* enqueue("a", added(2))
-          return yield* Effect.orDie(turn("a"))
+          return yield* Effect.orDie(pass("a"))
         }).pipe(inAnotherProcess({ definitions: [Fragile], failurePolicy: policy }), Effect.provide(rival))
         assert.deepStrictEqual(yield* standingsOf("a"), ["Applied", "Pending"])
-        assert.deepStrictEqual(turns, [{ ...place("a"), turn: { _tag: "Settled", hasMore: true } }])
+        assert.deepStrictEqual(outcomes, [{ ...place("a"), outcome: { _tag: "Settled", hasMore: true } }])
       }).pipe(Effect.provide(fragile()))
     )
 
@@ -396,7 +396,7 @@ describe("EventProcessor", () => {
         const runtime = yield* TypeScriptWorkflowRuntime
         yield* runtime.enqueueEvent({ ...place("a"), submission: added(7), idempotencyKey: "k" })
         const rival = yield* overtaken(1, added(7), "k")
-        yield* turn("a").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(rival))
+        yield* pass("a").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(rival))
         yield* processAll()
         assert.deepStrictEqual(yield* payloadsOf("a"), [{ by: 7 }])
         assert.deepInclude((yield* entriesOf("a"))[0]?.status, { _tag: "Applied", position: 2, actionsExecuted: [] })
@@ -495,7 +495,7 @@ describe("EventProcessor", () => {
           return span
         }
       })
-      yield* Effect.withTracer(turn("a"), tracer)
+      yield* Effect.withTracer(pass("a"), tracer)
       const links = spans.flatMap((span) => (span.name === "EventProcessor.process" ? span.links : []))
       assert.deepStrictEqual(
         links.map(({ span }) => [span.traceId, span.spanId]),
@@ -519,7 +519,7 @@ describe("EventProcessor", () => {
         })
       })
       assert.deepStrictEqual(
-        yield* turn("a", "none").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(watched)),
+        yield* pass("a", "none").pipe(inAnotherProcess({ definitions: [Fragile] }), Effect.provide(watched)),
         []
       )
       assert.deepStrictEqual(calls, ["claim"])

@@ -1,30 +1,32 @@
-export { ExecutionNotFound, ExecutionNotStarted, PositionNotReached } from "./ExecutionErrors.ts"
-export { EventProcessor } from "./queue/EventProcessor.ts"
-export type { ExecutionTurn, Turn } from "./queue/EventProcessor.ts"
-export { SnapshotUnencodable, SnapshotWriter } from "./replay/SnapshotWriter.ts"
 export {
   CompletionTimeout,
   ExecutionAlreadyExists,
   ExecutionBusy,
   ExecutionContended,
-  QueuedEventNotFound,
-  TypeScriptWorkflowRuntime,
-  maxSubmitAttempts
-} from "./TypeScriptWorkflowRuntime.ts"
+  ExecutionNotFound,
+  ExecutionNotStarted,
+  PositionNotReached,
+  QueuedEventNotFound
+} from "./ExecutionErrors.ts"
+export { EventProcessor } from "./queue/EventProcessor.ts"
+export type { ExecutionOutcome, Outcome } from "./queue/Outcome.ts"
+export { SnapshotUnencodable, SnapshotWriter } from "./replay/SnapshotWriter.ts"
+export { maxAttempts as maxSubmitAttempts } from "./execution/Executions.ts"
+export { TypeScriptWorkflowRuntime } from "./TypeScriptWorkflowRuntime.ts"
+export type { RuntimeOptions } from "./TypeScriptWorkflowRuntime.ts"
 export type {
   EnqueueError,
   Enqueued,
   ProcessError,
   ProcessOptions,
   ProcessingResult,
-  RuntimeOptions,
   StartData,
   StartError,
   StartOptions,
   SubmitError,
   SubmitOptions,
   WorkflowToStart
-} from "./TypeScriptWorkflowRuntime.ts"
+} from "./Requests.ts"
 export { SnapshotDivergence, WorkflowEventSourcing } from "./replay/WorkflowEventSourcing.ts"
 export type { ReplayDebug, ReplayError, ReplayOptions, Replayed } from "./replay/WorkflowEventSourcing.ts"
 export { Sweeper } from "./queue/Sweeper.ts"

@@ -1,0 +1,147 @@
+/** Starts and submissions: lock, load, decide, commit of one. */
+import {
+  type Decision,
+  type ExecutionRef,
+  type ExecutionState,
+  Identifier,
+  Instant,
+  QueuedEvent,
+  Request,
+  Step,
+  type Submission,
+  WorkflowEventModel
+} from "@refold/core"
+import { Array, Clock, Effect, Metric, Option, Result, Schedule } from "effect"
+import type { SecureRandom } from "effect/crypto"
+import { ExecutionAlreadyExists, ExecutionContended } from "../ExecutionErrors.ts"
+import * as Metrics from "../Metrics.ts"
+import { WorkflowEventSourcing } from "../replay/WorkflowEventSourcing.ts"
+import type { Limits, StartOptions, SubmitOptions, WorkflowToStart } from "../Requests.ts"
+import { Workflows } from "../Workflows.ts"
+import { Executions, type Loaded, type Move, type Moved, maxAttempts } from "./Executions.ts"
+
+/** What submissions need. */
+interface Parts {
+  readonly events: WorkflowEventModel["Service"]
+  readonly executions: Executions["Service"]
+  readonly sourcing: WorkflowEventSourcing["Service"]
+  readonly workflows: Workflows["Service"]
+  readonly random: SecureRandom.SecureRandom["Service"]
+  readonly limits: Limits
+}
+
+export const make = Effect.fnUntraced(function* (random: SecureRandom.SecureRandom["Service"], limits: Limits) {
+  const parts: Parts = {
+    events: yield* WorkflowEventModel,
+    executions: yield* Executions,
+    sourcing: yield* WorkflowEventSourcing,
+    workflows: yield* Workflows,
+    random,
+    limits
+  }
+  return {
+    startWorkflow: <W extends WorkflowToStart>(options: StartOptions<W>) => start(parts, options),
+    submitEvent: (options: SubmitOptions) => submit(parts, options)
+  }
+})
+
+type Keyed = ExecutionRef & { readonly idempotencyKey?: string | undefined }
+
+const start = Effect.fnUntraced(function* (parts: Parts, options: StartOptions) {
+  const { data, executionId, idempotencyKey, metadata, tenant, userId } = options
+  yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
+  const workflow = yield* parts.workflows.get(options.workflow.name, options.workflow.version)
+  const request: Decision.StartRequest = {
+    ...(data === undefined ? {} : { data }),
+    ...(userId === undefined ? {} : { user_id: userId }),
+    ...(metadata === undefined ? {} : { metadata })
+  }
+  const ref = { tenant, executionId }
+  const step = yield* Effect.fromResult(Step.start(workflow, ref, request, yield* stepOptions(parts, options)))
+  const submission: Submission = { ...Array.headNonEmpty(step.events), workflow: workflow.name }
+  const known = yield* firstResult(parts, options, submission)
+  if (Option.isSome(known)) return known.value
+  const [result] = yield* parts.executions.commit([
+    { ...ref, workflow, from: undefined, events: step.events, isComplete: step.state.isComplete }
+  ])
+  if (Result.isSuccess(result)) return yield* stateOf(result.success)
+  // Another caller started it meanwhile; with the same key it was this very request.
+  const first = yield* firstResult(parts, options, submission)
+  return yield* Option.isSome(first)
+    ? Effect.succeed(first.value)
+    : Effect.fail(new ExecutionAlreadyExists({ executionId }))
+})
+
+const submit = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions) {
+  const { executionId, idempotencyKey, tenant } = options
+  yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
+  const moved = parts.executions
+    .move(options, (loaded) => decide(parts, options, loaded), pauses)
+    .pipe(
+      Effect.tapErrorTag(rejections, () => Metric.update(Metrics.submissionsRejected, 1)),
+      Effect.catchTag("PositionConflict", () =>
+        Effect.fail(new ExecutionContended({ executionId, attemptCount: maxAttempts }))
+      )
+    )
+  const result = yield* parts.executions.exclusively(options, moved)
+  return Result.isSuccess(result) ? yield* stateOf(result.success) : result.failure
+})
+
+/** The step to commit; or the first result of the idempotency key. */
+const decide = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions, { state, workflow }: Loaded) {
+  const { executionId, submission, tenant } = options
+  // After the load: another writer that uses the key from here on moves the execution, which is a conflict.
+  const known = yield* firstResult(parts, options, submission)
+  if (Option.isSome(known)) return Result.fail(known.value)
+  const step = yield* Effect.fromResult(Step.take(workflow, state, submission, yield* stepOptions(parts, options)))
+  const move: Move = {
+    tenant,
+    executionId,
+    workflow,
+    from: state,
+    events: step.events,
+    isComplete: step.state.isComplete
+  }
+  return Result.succeed(move)
+})
+
+const stepOptions = Effect.fnUntraced(function* ({ limits, random }: Parts, { idempotencyKey }: Keyed) {
+  const at = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
+  return { ...limits, eventId: yield* random.uuidV7(), idempotencyKey, at }
+})
+
+/** What the key led to when it was first used; none when it is new. */
+const firstResult = (parts: Parts, { executionId, idempotencyKey, tenant }: Keyed, submission: Submission) =>
+  idempotencyKey === undefined
+    ? Effect.succeedNone
+    : resultOfKey(parts, { tenant, executionId, idempotencyKey }, submission)
+
+const resultOfKey = Effect.fnUntraced(function* (
+  { events, sourcing }: Parts,
+  key: Parameters<Parts["events"]["findByIdempotencyKey"]>[0],
+  submission: Submission
+) {
+  const { executionId, idempotencyKey, tenant } = key
+  const found = yield* events.findByIdempotencyKey(key)
+  if (Option.isNone(found)) return Option.none<ExecutionState.ExecutionState>()
+  const { executionState } = yield* sourcing.replayEvents(executionId, tenant, { replayTo: found.value.position })
+  return Request.isSame({ ...found.value, workflow: executionState.workflow.name }, submission)
+    ? Option.some(executionState)
+    : yield* new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
+})
+
+/** The preview has folded these events: a failure now is an `evolve` that is not pure, a defect. */
+const stateOf = ({ state }: Moved): Effect.Effect<ExecutionState.ExecutionState> =>
+  Effect.orDie(Effect.fromResult(state))
+
+/** A little longer each time, jittered so that competing writers do not collide again. */
+const pauses = Schedule.jittered(Schedule.exponential("2 millis"))
+
+/** Tags of what `decide` refuses a submission with. */
+const rejections = [
+  "TransitionRejected",
+  "PayloadInvalid",
+  "ExecutionComplete",
+  "WorkflowMismatch",
+  "InvalidInput"
+] as const

@@ -1,0 +1,94 @@
+/** Persists events to be decided later, and offers wake-ups for them. */
+import {
+  Decision,
+  type ExecutionRef,
+  Identifier,
+  type QueuedEvent,
+  WorkflowEventProcessingModel,
+  type WorkflowRef,
+  executionKey
+} from "@refold/core"
+import { Array, Effect, Metric, Option, Predicate, Result } from "effect"
+import type { SecureRandom } from "effect/crypto"
+import { Executions } from "../execution/Executions.ts"
+import { ExecutionNotFound } from "../ExecutionErrors.ts"
+import * as Metrics from "../Metrics.ts"
+import type { EnqueueError, Enqueued, Limits, SubmitOptions } from "../Requests.ts"
+import { Workflows } from "../Workflows.ts"
+import { WakeUps } from "./WakeUps.ts"
+
+/** What enqueueing needs. */
+interface Parts {
+  readonly executions: Executions["Service"]
+  readonly queue: WorkflowEventProcessingModel["Service"]
+  readonly workflows: Workflows["Service"]
+  readonly wakeUps: WakeUps["Service"]
+  readonly random: SecureRandom.SecureRandom["Service"]
+  readonly limits: Limits
+}
+
+export const make = Effect.fnUntraced(function* (random: SecureRandom.SecureRandom["Service"], limits: Limits) {
+  const parts: Parts = {
+    executions: yield* Executions,
+    queue: yield* WorkflowEventProcessingModel,
+    workflows: yield* Workflows,
+    wakeUps: yield* WakeUps,
+    random,
+    limits
+  }
+  return (options: Array.NonEmptyReadonlyArray<SubmitOptions>) => enqueue(parts, options)
+})
+
+const enqueue = Effect.fnUntraced(function* (
+  parts: Parts,
+  options: Array.NonEmptyReadonlyArray<SubmitOptions>
+): Effect.fn.Return<Array.NonEmptyReadonlyArray<Enqueued>, EnqueueError> {
+  for (const { executionId, idempotencyKey, tenant } of options) {
+    yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
+  }
+  const workflowOf = yield* parts.executions.workflowsOf(options)
+  const events = yield* Effect.forEach(options, (each) => toQueue(parts, each, workflowOf.get(executionKey(each))))
+  const entries = yield* Effect.catchTag(parts.queue.enqueue(events), "QueueClosed", ({ executionId, finalState }) =>
+    Effect.fail(
+      finalState === undefined
+        ? new ExecutionNotFound({ executionId })
+        : new Decision.ExecutionComplete({ executionId, currentState: finalState })
+    )
+  )
+  yield* Metric.update(Metrics.eventsQueued, entries.length)
+  yield* parts.wakeUps.offer(
+    entries.flatMap(({ executionId, status, tenant }): ReadonlyArray<ExecutionRef> =>
+      status._tag === "Pending" ? [{ tenant, executionId }] : []
+    )
+  )
+  return Array.map(entries, ({ eventId, processingId }) => ({ eventId, processingId }))
+})
+
+/** The event to queue; refuses what no later state of the execution could accept. */
+const toQueue = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions, ref: WorkflowRef | undefined) {
+  const { executionId, idempotencyKey, submission, tenant } = options
+  if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
+  const workflow = Option.getOrUndefined(yield* Effect.option(parts.workflows.get(ref.name, ref.version)))
+  const checked = Decision.checkSubmission({ executionId, workflow: ref }, workflow, submission, parts.limits)
+  if (Result.isFailure(checked) && (isMismatch(checked.failure) || !(yield* isKeyKnown(parts, options)))) {
+    return yield* Effect.fail(checked.failure)
+  }
+  const event: QueuedEvent.NewQueuedEvent = {
+    tenant,
+    executionId,
+    submission,
+    eventId: yield* parts.random.uuidV7(),
+    processingId: yield* parts.random.uuidV7(),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey })
+  }
+  return event
+})
+
+/** A key belongs to one execution, so it stands for no request that was made for another workflow. */
+const isMismatch = Predicate.isTagged("WorkflowMismatch")
+
+/** Whether the key was used before: then it has its answer, whatever state the execution has reached since. */
+const isKeyKnown = ({ queue }: Parts, { executionId, idempotencyKey, tenant }: SubmitOptions) =>
+  idempotencyKey === undefined
+    ? Effect.succeed(false)
+    : Effect.map(queue.find({ tenant, executionId, idempotencyKey }), Option.isSome)
