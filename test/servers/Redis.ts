@@ -1,10 +1,10 @@
 /**
- * A private Redis for tests: real, in memory only, on loopback only, gone with the process that started it.
+ * A private Redis for tests: real, in memory only, on loopback only; it ends with the process that started it.
  *
  * **Details**
  *
- * The server is the `redis-server` or `valkey-server` on the PATH; or else the distribution's own package, unpacked into
- * a folder of ours (nothing is installed, no service starts, no root is needed); or else a container, where Docker runs.
+ * The server is the `redis-server` or `valkey-server` on the PATH. Otherwise it is the distribution's package, unpacked
+ * into a private folder, without installing it, without a service and without root. Otherwise it is a Docker container.
  */
 import { spawnSync } from "node:child_process"
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs"
@@ -17,26 +17,26 @@ import { type Server, freePort, startServer, stopServer } from "./ServerProcess.
 export type Settings = Readonly<Record<string, string>>
 
 export interface Redis {
-  /** The same after a restart; without a password. */
+  /** URL without a password; the same after a restart. */
   readonly url: string
   readonly port: number
-  /** Of the running server; `undefined` while it is stopped. */
+  /** Process id of the running server; `undefined` while it is stopped. */
   readonly processId: () => number | undefined
-  /** Stops and removes its files. Stopping twice is fine; there is no start after it. */
+  /** Stops and removes its files. A second stop does nothing; a stopped server cannot start again. */
   readonly stop: () => Promise<void>
   /** Stops as in a power cut. */
   readonly kill: () => Promise<void>
-  /** Starts on the same port, empty, after a stop if it runs. The settings replace those of the last start. */
+  /** Starts on the same port, empty. Stops a running server first. The settings replace the earlier ones. */
   readonly restart: (settings?: Settings) => Promise<void>
 }
 
-/** The server that `REDIS_URL` names, left alone by `stop`, or else a private one. */
+/** The server in `REDIS_URL`, which `stop` leaves running, or else a private one. */
 export const sharedRedis = async (): Promise<Pick<Redis, "url" | "stop">> => {
   const url = process.env["REDIS_URL"]
   return url === undefined || url === "" ? startRedis() : { url, stop: () => Promise.resolve() }
 }
 
-/** A new, empty server; rejects, with what the server said, if it cannot start. */
+/** Starts a new, empty server. Rejects with the server's output if it cannot start. */
 export const startRedis = async (settings: Settings = {}): Promise<Redis> => {
   const launcher = findLauncher()
   const folder = mkdtempSync(join(tmpdir(), "refold-redis-"))
@@ -85,7 +85,7 @@ export const startRedis = async (settings: Settings = {}): Promise<Redis> => {
 interface Launcher {
   readonly command: (port: number) => ReadonlyArray<string>
   readonly env?: NodeJS.ProcessEnv
-  /** What it takes to kill the server besides killing the process that was started. */
+  /** What is needed to kill the server besides killing the started process. */
   readonly beforeKill: (port: number) => void
 }
 
@@ -131,7 +131,7 @@ const container = (): Launcher | undefined => {
   if (spawnSync("docker", ["info"], { stdio: "ignore" }).status !== 0) return undefined
   const name = (port: number) => `refold-redis-${port}`
   return {
-    // Attached, so that signals reach the server. SIGKILL cannot be passed on: the container is told by name.
+    // Attached, so that signals reach the server. SIGKILL is not forwarded, so `docker kill` gets the container's name.
     // prettier-ignore
     command: (port) => [
       "docker", "run", "--rm", "--init", "--name", name(port), "--publish", `127.0.0.1:${port}:6379`,

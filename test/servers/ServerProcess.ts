@@ -1,4 +1,4 @@
-/** A server as a child process: gone with the process that started it, however that went. */
+/** A server as a child process. It ends with the process that started it, however that ended. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer } from "node:net"
@@ -6,14 +6,13 @@ import { setTimeout as delay } from "node:timers/promises"
 
 export interface Server {
   readonly process: ChildProcess
-  /** Never rejects; `false` for use in a race. */
+  /** Never rejects. Resolves to `false`, for use in a race. */
   readonly exited: Promise<false>
 }
 
 /**
- * The server takes the place of the shell, and so its process id. Before that the shell leaves a guard behind, which
- * waits for a line on descriptor 3: none comes when the parent is gone, and then the guard stops the server and removes
- * the folder.
+ * The server replaces the shell, so it has the shell's process id. Before that the shell starts a guard, which waits for
+ * a line on descriptor 3. If the parent is gone, no line comes: the guard then stops the server and removes the folder.
  */
 const guarded = `
 {
@@ -26,22 +25,22 @@ const guarded = `
 exec "$@" 3<&- </dev/null
 `
 
-/** Returns once the server has said `ready`; rejects, with what it said instead, when it ended or took a minute. */
+/** Resolves when the server prints `ready`. Rejects with its output if it ends first or takes more than a minute. */
 export const startServer = async (options: {
   readonly command: ReadonlyArray<string>
-  /** Where it runs, and what is removed after it if the parent is gone. */
+  /** The working folder, which the guard removes if the parent is gone. */
   readonly folder: string
   readonly ready: string
   readonly account?: { readonly uid: number; readonly gid: number }
   readonly env?: NodeJS.ProcessEnv
-  /** Is told all that the server writes, in pieces of any length. */
+  /** Gets the server's output, in pieces of any length. */
   readonly onLog?: (text: string) => void
 }): Promise<Server> => {
   const child = spawn("sh", ["-c", guarded, options.folder, ...options.command], {
     ...options.account,
     ...(options.env === undefined ? {} : { env: options.env }),
     cwd: options.folder,
-    // Its own process group: Ctrl-C is for the tests, which then stop the server in their order.
+    // Its own process group: Ctrl-C reaches only the tests, which then stop the server in order.
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe"]
   })
@@ -62,7 +61,7 @@ export const startServer = async (options: {
       })
     }
   })
-  // With the server the guard's work is over; a guard that died too leaves no one to read the line.
+  // The guard has nothing to do after the server ended. If the guard ended too, nobody reads the line.
   const guard = child.stdio[3]
   guard?.on("error", () => {})
   void exited.then(() => guard !== null && guard !== undefined && "end" in guard && guard.end("dismissed\n"))
@@ -73,7 +72,7 @@ export const startServer = async (options: {
   throw new Error(`The server did not start:\n${log}`)
 }
 
-/** Returns once it is gone: by force, if the signal has not ended it after 20 seconds. */
+/** Resolves when the server has ended. Kills it if the signal has not ended it after 20 seconds. */
 export const stopServer = async (
   { process: child, exited }: Server,
   signal: "SIGINT" | "SIGQUIT" | "SIGKILL"
@@ -84,7 +83,7 @@ export const stopServer = async (
   await exited
 }
 
-/** Free a moment ago; nobody else is told it, so nobody else takes it but by chance. */
+/** A port that was free a moment ago. Another process can take it only by chance. */
 export const freePort = async (): Promise<number> => {
   const probe = createServer().listen(0, "127.0.0.1")
   await once(probe, "listening")

@@ -4,10 +4,10 @@ import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { freePort } from "./ServerProcess.ts"
 import { type TcpProxy, startTcpProxy } from "./TcpProxy.ts"
 
-/** Unlike `once(socket, "close")`, not rejected by the error that comes before. */
+/** Unlike `once(socket, "close")`, does not reject on the error before. */
 const closing = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()))
 
-/** A server that answers what it is sent, and remembers who is connected. */
+/** A server that echoes its input, and keeps a list of its connections. */
 describe("a proxy", () => {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -33,7 +33,7 @@ describe("a proxy", () => {
     await once(server, "close")
   })
 
-  /** A client that collects what it is sent. */
+  /** A client that collects its input. */
   const opened = async () => {
     const socket = connect(proxy.port, "127.0.0.1")
     let received = ""
@@ -47,7 +47,7 @@ describe("a proxy", () => {
       socket,
       closed,
       received: () => received,
-      /** What has come, once it is as long as this. */
+      /** The input, once it has this length. */
       heard: (length: number) =>
         new Promise<string>((resolve) => {
           const look = () => {
@@ -59,7 +59,7 @@ describe("a proxy", () => {
     }
   }
 
-  /** Everything that was written before has been carried as far as it goes, as this came through another connection. */
+  /** All earlier writes have been forwarded as far as possible, because this one came through another connection. */
   const settled = async () => {
     const witness = await opened()
     witness.socket.write("witness")
@@ -130,7 +130,7 @@ describe("a proxy", () => {
     const during = await opened()
     during.socket.write("c")
     for (const socket of sockets) socket.write("unasked")
-    // Carried in the next turns of the loop, if it were carried at all.
+    // A forwarded write would arrive within the next turns of the event loop.
     for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
     assert.deepStrictEqual([before.received(), during.received()], ["a", ""])
     assert.isFalse(before.socket.destroyed || during.socket.destroyed)

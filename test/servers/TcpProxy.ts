@@ -1,43 +1,43 @@
-/** A network between a client and a server on loopback, to be cut, hung, and left half open. */
+/** A network between a client and a server on loopback that can be cut, stalled, or left half open. */
 import { once } from "node:events"
 import { type Socket, connect, createServer } from "node:net"
 
 export interface TcpProxy {
   readonly port: number
-  /** The server's URL, by way of the proxy. */
+  /** The server's URL through the proxy. */
   readonly url: string
-  /** Connections of clients that are open now. */
+  /** The number of open client connections. */
   readonly connectionCount: () => number
-  /** Resets every connection, and every new one as soon as it is made, until `resume`. */
+  /** Until `resume`, resets every connection, also new ones. */
   readonly cut: () => void
-  /** Forwards nothing in either direction, and keeps connections open; so does it with new ones, until `resume`. */
+  /** Until `resume`, forwards nothing in either direction and keeps connections open, also new ones. */
   readonly hang: () => void
-  /** Holds back the answers of the server, and forwards what the client sends, until `resume`. */
+  /** Until `resume`, forwards the client's data and holds back the server's answers. */
   readonly mute: () => void
-  /** The server's end of every connection is gone, for good, and the client is not told. New connections are as before. */
+  /** Closes the server's end of every connection for good, without notifying the client. New connections work. */
   readonly halfOpen: () => void
-  /** Forwards again: new connections, and, from where they were, those that hang. */
+  /** Forwards again: on new connections, and on stalled ones from where they stopped. */
   readonly resume: () => void
-  /** Resets every connection and gives the port back. Stopping twice is fine. */
+  /** Resets every connection and releases the port. A second stop does nothing. */
   readonly stop: () => Promise<void>
 }
 
 interface Pair {
   readonly client: Socket
   readonly server: Socket
-  /** Whether the server's end is gone without the client's knowing. */
+  /** Whether the server's end is closed without the client's knowledge. */
   isHalfOpen: boolean
 }
 
 type State = "forwarding" | "cut" | "hanging" | "muted"
 
-/** Starts one in front of the server that a URL names, such as `redis://127.0.0.1:6379`; it must name the port. */
+/** Starts a proxy in front of the server in a URL such as `redis://127.0.0.1:6379`. The URL must include the port. */
 export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
   const { hostname, port: targetPort } = new URL(target)
   const pairs = new Set<Pair>()
   let state: State = "forwarding"
 
-  /** A paused socket is not read; what it is sent waits in the buffers of the operating system, and so at its sender. */
+  /** A paused socket is not read. Data for it stays in the buffers of the operating system, and so at its sender. */
   const apply = ({ client, isHalfOpen, server }: Pair) => {
     const isClientHeld = state === "hanging" || server.writableNeedDrain
     const isServerHeld = state !== "forwarding" || client.writableNeedDrain

@@ -1,8 +1,8 @@
-/** The definition of the simulations: one event of it can be made to do harm. And the naive model of it. */
+/** The definition for the simulations, with one event that can do harm, and its simple model. */
 import { Schema } from "effect"
 import { Workflow, type Submission } from "@refold/core"
 
-/** `onBurst` is called by `evolve`, each time that it folds a Burst. */
+/** `evolve` calls `onBurst` each time that it folds a Burst. */
 export const make = (name: string, onBurst: () => void) => {
   const burst = (sum: number): { readonly sum: number } => {
     onBurst()
@@ -32,7 +32,7 @@ export const make = (name: string, onBurst: () => void) => {
   })
 }
 
-/** Folds no Burst. */
+/** Never folds a Burst. */
 export const breaks = () => {
   throw new TypeError("evolve is broken")
 }
@@ -49,13 +49,13 @@ const isAdded = Schema.is(Schema.Struct({ by: Schema.Int }))
 
 export const emptyModel: Model = { sum: 0, isClosed: false }
 
-/** What one event that was accepted makes of it. */
+/** The model's state after one accepted event. */
 export const after = ({ isClosed, sum }: Model, { event_name: name, payload }: Submission): Model => ({
   sum: sum + (name === "Burst" ? 100 : name === "Added" && isAdded(payload) ? payload.by : 0),
   isClosed: isClosed || name === "Ended"
 })
 
-/** What the mended definition makes of events, all of them accepted. */
+/** The state of the fixed definition after events, all of them accepted. */
 export const modelOf = (events: ReadonlyArray<Submission>): Model => events.reduce(after, emptyModel)
 
 export const isAccepted = ({ isClosed, sum }: Model, { event_name: name, payload }: Submission): boolean => {

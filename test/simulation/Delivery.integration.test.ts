@@ -1,4 +1,4 @@
-/** Law 6 on real servers: the same commands, on PostgreSQL with the stream in this process, and over Redis. */
+/** Law 6 on real servers: the same commands on PostgreSQL, with the channel in this process and over Redis. */
 import { describe, inject, it } from "@effect/vitest"
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
@@ -10,7 +10,7 @@ import { type Command, commands, simulate } from "./Simulation.ts"
 
 const { layer: store } = ownSchema("delivery", { partitionCount: 2 })
 
-/** The server's clock cannot be moved; what waits for the stream or for a connection waits in real time. */
+/** The server's clock cannot be moved. Waits for the channel or for a connection take real time. */
 const onServers = (run: ReadonlyArray<Command>) =>
   simulate(run, {
     prefix: `${uniqueName("delivery")} `,
@@ -20,7 +20,7 @@ const onServers = (run: ReadonlyArray<Command>) =>
     recovery: "Turns"
   }).pipe(Effect.scoped)
 
-/** Every run is on the same servers, whose ports are made once. Shrinking ends in time to print the seed. */
+/** Every run uses the same servers and the same ports. Shrinking ends early enough to print the seed. */
 const holds = Effect.gen(function* () {
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof onServers>>>()
   const property = fc.asyncProperty(commands, async (run) => {

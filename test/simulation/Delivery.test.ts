@@ -1,4 +1,4 @@
-/** Law 6, in memory: whatever is lost, doubled, reordered or crashes, each accepted event is applied once, in order. */
+/** Law 6 in memory: under losses, repetitions, reorderings and crashes, each accepted event is applied once and in order. */
 import { assert, describe, it } from "@effect/vitest"
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import { Clock, Duration, Effect, Layer, Logger } from "effect"
@@ -26,9 +26,9 @@ const added = (by: number) => ({ event_name: "Added", payload: { by } })
 const unkeyed = { submission: added(2), key: undefined }
 const keyed = { submission: added(-2), key: "k" }
 
-/** What was found when the code was broken on purpose, in the fewest commands; each kept. */
+/** The shortest commands that found a planted bug; all of them are kept. */
 const examples: Array<[Array<Command>]> = [
-  // Two processes settle the same refusal, which moves no position.
+  // Two processes settle the same refusal, which changes no position.
   [
     [
       { kind: "enqueue", at, requests: [keyed] },
@@ -42,7 +42,7 @@ const examples: Array<[Array<Command>]> = [
       { kind: "enqueue", at, requests: [unkeyed] }
     ]
   ],
-  // A submission bears the key of a queued event, which the state would accept once more.
+  // A submission has the key of a queued event that the state would accept again.
   [
     [
       { kind: "submit", at, request: unkeyed },
@@ -51,7 +51,7 @@ const examples: Array<[Array<Command>]> = [
       { kind: "submit", at, request: keyed }
     ]
   ],
-  // The same, where the state accepts it no more.
+  // The same, but the state no longer accepts the event.
   [
     [
       { kind: "submit", at, request: unkeyed },
@@ -59,7 +59,7 @@ const examples: Array<[Array<Command>]> = [
       { kind: "submit", at, request: keyed }
     ]
   ],
-  // The clock goes back behind the instant at which an event was queued.
+  // The clock jumps back to before an event was queued.
   [
     [
       { kind: "clock", seconds: 86_400 },

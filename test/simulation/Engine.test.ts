@@ -1,11 +1,11 @@
-/** Law 6 and its neighbours on the whole engine: thousands of seeds, each a run with faults at any call. */
+/** Law 6 and related laws on the whole engine: thousands of seeds, each a run with faults at any call. */
 import { assert, describe, it } from "@effect/vitest"
 import { setImmediate } from "node:timers/promises"
 import { report, scriptOf } from "./engine/Report.ts"
 import { run } from "./engine/Run.ts"
 import { calls, draw } from "./engine/Script.ts"
 
-/** `PROP_RUNS`, of which 100 are usual, makes more of them; `PROP_SEED` is the first. */
+/** `PROP_RUNS`, 100 by default, scales the number of seeds; `PROP_SEED` is the first. */
 const seedCount = 20 * Number(process.env["PROP_RUNS"] ?? 100)
 const firstSeed = Number(process.env["PROP_SEED"] ?? 1)
 
@@ -24,7 +24,7 @@ const faults = [
   "turns round"
 ]
 
-/** Counts of what the runs of all seeds together did, by name: a run that does nothing proves nothing. */
+/** Counts of the actions in all runs, by name: a run that does nothing proves nothing. */
 const met = new Map<string, number>()
 const count = (name: string, by = 1) => met.set(name, (met.get(name) ?? 0) + by)
 
@@ -41,7 +41,7 @@ describe("The engine, simulated", () => {
         if (call !== undefined) count(call)
         if (fault !== undefined) count(fault)
       }
-      // So that the runner hears from this file meanwhile.
+      // Lets the test runner get messages from this file meanwhile.
       if (seed % 50 === 0) await setImmediate()
     }
     assert.isAtLeast(met.get("events") ?? 0, 10 * seedCount)

@@ -1,4 +1,4 @@
-/** That the simulation bites: bugs planted in the store and in the stream, what they break, and how short their scripts get. */
+/** The simulation finds planted bugs of the store and the channel: what each breaks, and how short its script becomes. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Commit } from "@refold/core"
 import { Array, Effect, Option, Stream } from "effect"
@@ -9,11 +9,11 @@ import { run } from "./engine/Run.ts"
 
 interface Planted {
   readonly bug: (ports: Ports) => Partial<Ports>
-  /** Any of these may be the first to notice. */
+  /** Any of these invariants may break first. */
   readonly breaks: readonly [Invariant, ...ReadonlyArray<Invariant>]
 }
 
-/** Commits that are changed on their way to the store. */
+/** Changes commits on their way to the store. */
 const committing =
   (change: (commit: Commit.Commit, ports: Ports) => Effect.Effect<Commit.Commit>): Planted["bug"] =>
   (ports) => ({
@@ -49,7 +49,7 @@ const planted: Record<string, Planted> = {
           )
       }
     }),
-    breaks: ["Nothing accepted is lost"]
+    breaks: ["No accepted event is lost"]
   },
   "a queue that does not know its keys": {
     bug: ({ queue }) => ({
@@ -58,7 +58,7 @@ const planted: Record<string, Planted> = {
         enqueue: (events) => queue.enqueue(Array.map(events, (event) => without(event, "idempotencyKey")))
       }
     }),
-    breaks: ["A key gives the first result", "Each is applied once", "No failure without a cause"]
+    breaks: ["A key gives the first result", "Each event is applied once", "No failure without a cause"]
   },
   "a log that does not know its keys": {
     bug: committing((commit) =>
@@ -69,7 +69,7 @@ const planted: Record<string, Planted> = {
         )
       })
     ),
-    breaks: ["Each is applied once", "A key gives the first result"]
+    breaks: ["Each event is applied once", "A key gives the first result"]
   },
   "a key in the log that nobody finds": {
     bug: ({ events }) => ({ events: { ...events, findByIdempotencyKey: () => Effect.succeedNone } }),
@@ -77,7 +77,7 @@ const planted: Record<string, Planted> = {
   },
   "a commit that settles nothing": {
     bug: committing((commit) => Effect.succeed(without(commit, "settles"))),
-    breaks: ["Each is applied once"]
+    breaks: ["Each event is applied once"]
   },
   "a commit that settles out of order": {
     bug: committing((commit) =>
@@ -87,7 +87,12 @@ const planted: Record<string, Planted> = {
           : { ...commit, settles: { ...commit.settles, settlements: Array.reverse(commit.settles.settlements) } }
       )
     ),
-    breaks: ["An answer is true", "Each is applied once", "The queue is settled in order", "A refusal has a reason"]
+    breaks: [
+      "An answer is true",
+      "Each event is applied once",
+      "The queue is settled in order",
+      "A refusal has a reason"
+    ]
   },
   "a commit at any position": {
     bug: committing((commit, { executions }) =>
@@ -102,8 +107,8 @@ const planted: Record<string, Planted> = {
       "An answer is true",
       "A refusal has a reason",
       "No failure without a cause",
-      "What was refused leaves no trace",
-      "Each is applied once"
+      "A refused request leaves no trace",
+      "Each event is applied once"
     ]
   },
   "a log that is read without its end": {
@@ -116,7 +121,7 @@ const planted: Record<string, Planted> = {
     }),
     breaks: [
       "No failure without a cause",
-      "Something wakes what is queued",
+      "Every pending event is found",
       "A wake-up is enough",
       "Nothing is given up for good"
     ]
@@ -134,29 +139,29 @@ const planted: Record<string, Planted> = {
           )
       }
     }),
-    breaks: ["Something wakes what is queued"]
+    breaks: ["Every pending event is found"]
   },
   "an event given up at its first failure": {
     bug: ({ queue }) => ({
       queue: { ...queue, fail: (options) => queue.fail({ ...options, next: { _tag: "Block" } }) }
     }),
-    breaks: ["Attempts are counted, and only those"]
+    breaks: ["Each attempt is counted once"]
   },
   "wake-ups that never come": {
     bug: ({ stream }) => ({ stream: { ...stream, publish: () => Effect.void } }),
     breaks: ["A wake-up is enough"]
   },
-  "wake-ups of the first alone": {
+  "wake-ups of the first execution only": {
     bug: ({ stream }) => ({ stream: { ...stream, publish: ([first]) => stream.publish([first]) } }),
     breaks: ["A wake-up is enough"]
   },
   "a sweep that finds nothing": {
     bug: ({ queue }) => ({ queue: { ...queue, findReady: () => Effect.succeed([]) } }),
-    breaks: ["Something wakes what is queued"]
+    breaks: ["Every pending event is found"]
   },
-  "leases that are never given back": {
+  "leases that are never released": {
     bug: ({ leases }) => ({ leases: { ...leases, release: () => Effect.void } }),
-    breaks: ["Leases are given back"]
+    breaks: ["Leases are released"]
   },
   "a snapshot of another state": {
     bug: ({ snapshots }) => ({

@@ -1,8 +1,8 @@
 /**
- * Law 6 on any store: commands that enqueue, deliver, lose, crash and overtake, and what must hold after each of them.
+ * Law 6 on any store: commands that enqueue, deliver, lose, crash and overtake, and the invariants after each of them.
  *
- * Two processes with caches of their own work on the same executions, as a worker does beside one that lost its lease
- * and does not know it yet. Each can be made to crash, or to be overtaken by the other, around its claim and its commit.
+ * Two processes with separate caches work on the same executions, as when a worker has lost its lease and does not know
+ * it yet. Each can crash, or the other can overtake it, around its claim and its commit.
  */
 import { assert } from "@effect/vitest"
 import {
@@ -42,7 +42,7 @@ const submission: fc.Arbitrary<Submission> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ event_name: "Burst", payload: {} }) },
   { weight: 1, arbitrary: fc.constantFrom("Guarded", "Ended").map((name) => ({ event_name: name, payload: {} })) }
 )
-/** With a key, mostly the same request, which is refused in some states, so that two uses of the key often meet. */
+/** With a key, mostly the same request, which some states refuse. So two uses of a key often meet. */
 const request = fc.oneof(
   { weight: 2, arbitrary: fc.record({ submission, key: fc.constant(undefined) }) },
   {
@@ -56,7 +56,7 @@ const request = fc.oneof(
     )
   }
 )
-/** What happens, once, around a process's next claim or commit. */
+/** A fault that happens once, around a process's next claim or commit. */
 const fault = fc.option(
   fc.record({
     point: fc.constantFrom("claim" as const, "commit" as const),
@@ -112,21 +112,21 @@ export const commands = fc.array(command, { maxLength: 40, size: "max" })
 // --- What the commands act on -----------------------------------------------------------------------------------------
 
 export interface Environment {
-  /** Sets the tenants of one run apart from those of every other on the same store. */
+  /** Separates the tenants of one run from those of other runs on the same store. */
   readonly prefix: string
-  /** Lets what waits for a moment go on. */
+  /** Lets short waits finish. */
   readonly pass: Effect.Effect<void>
-  /** Moves the clock, forth or back, where it can be moved. */
+  /** Moves the clock forward or back, if it can be moved. */
   readonly jump: (seconds: number) => Effect.Effect<void>
   readonly firstDelay: Duration.Duration
-  /** How what is due at the end is processed: by workers, where they can be given the time they need. */
+  /** How the final events are processed: by workers, if the run can give them enough time. */
   readonly recovery: "Workers" | "Turns"
 }
 
 const lost = new StoreError({ operation: "A simulation", reason: "Unavailable", isRetryable: true })
 const refused = new StoreError({ operation: "A simulation", reason: "Refused", isRetryable: false })
 
-/** One process: services of its own, and what is to happen around its next calls. */
+/** One process: its own services, and the faults around its next calls. */
 const makeProcess = Effect.fnUntraced(function* (definition: Workflow.Workflow, firstDelay: Duration.Duration) {
   let armed: { readonly fault: NonNullable<Fault>; readonly other: Effect.Effect<void> } | undefined
   const around =
@@ -141,7 +141,7 @@ const makeProcess = Effect.fnUntraced(function* (definition: Workflow.Workflow, 
           overtake: other,
           submit: other,
           lose: Effect.fail(lost),
-          // A store refuses before it has written, never after.
+          // A store refuses before it writes, never after.
           refuse: drawn.when === "before" ? Effect.fail(refused) : Effect.void
         }[drawn.what]
         return drawn.when === "before" ? Effect.andThen(happening, call) : Effect.tap(call, () => happening)
@@ -180,12 +180,12 @@ const everyThird = { _tag: "Every", eventCount: 3 } as const
 
 type Process = Effect.Success<ReturnType<typeof makeProcess>>
 
-/** A key's uses: the events that it led to, by id. */
+/** The events that a key led to, by id. */
 type Uses = Map<string, Set<string>>
 
 // --- The run ----------------------------------------------------------------------------------------------------------
 
-/** Runs the commands on the ports in the context, checks after each, recovers at the end, and checks that all is done. */
+/** Runs the commands on the ports in the context, checks after each, recovers at the end, and checks that nothing is open. */
 export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>, environment: Environment) {
   const { firstDelay, jump, pass, prefix, recovery } = environment
   const events = yield* WorkflowEventModel
@@ -258,14 +258,14 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
     use(ref, usedKey, event.event_id)
   })
 
-  /** A turn of a process at some executions; a crash replaces the process by a new one. */
+  /** One pass of a process over some executions. A crash replaces the process with a new one. */
   const turn = Effect.fnUntraced(function* (index: 0 | 1, drawn: Fault, work: (process: Process) => Turning) {
     const own = processes[index]
     const other = processes[1 - index] ?? own
     const touched = drawn?.what === "submit" ? submitting(refAt(0), rival, undefined) : sweeping(other)
     yield* own.arm(drawn === undefined ? undefined : { fault: drawn, other: Effect.orDie(touched) })
     const working = yield* Effect.forkChild(Effect.exit(work(own)))
-    // What waits between attempts at a lost connection waits no longer than this.
+    // The wait between attempts at a lost connection is at most this long.
     for (let round = 0; round < 20 && working.pollUnsafe() === undefined; round++) yield* pass
     const exit = yield* Fiber.join(working)
     yield* own.arm(undefined)
@@ -361,7 +361,7 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
 
   const settled = new Map<string, QueuedEvent.QueueEntry>()
 
-  /** Of an event just settled: the state may not refuse what its key has led to already. */
+  /** Checks a newly settled event: if its key has led to an event before, the state may not refuse it. */
   const checkRefusal = Effect.fnUntraced(function* (ref: ExecutionRef, entry: QueuedEvent.QueueEntry) {
     const { idempotencyKey, status } = entry
     if (idempotencyKey === undefined || status._tag !== "Rejected" || status.error === "IdempotencyConflict") return
@@ -369,7 +369,7 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
     assert.isTrue(Option.isNone(event), "refused, though its key is in the log")
   })
 
-  /** What holds at any time. */
+  /** The invariants that always hold. */
   const check = Effect.gen(function* () {
     const logs = new Map<string, ReadonlyArray<WorkflowEvent>>()
     const found = new Set<string>()
@@ -416,7 +416,7 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
     yield* check
   }
 
-  // All is well again: definitions that throw no more, what was dead is redriven.
+  // Recovers: the definitions no longer throw, and dead letters are redriven.
   const drained = Effect.gen(function* () {
     for (let count = 0; count < 2; count++) yield* startWorker({ services: { definitions: [CounterMended] } })
     for (let second = 0; second < 3; second++) yield* jump(1)
@@ -432,13 +432,13 @@ export const simulate = Effect.fnUntraced(function* (run: ReadonlyArray<Command>
       if (dead !== undefined) yield* queue.redrive({ ...ref, processingId: dead.processingId })
     }
     yield* recovery === "Workers" ? drained : sweeping(healthy)
-    // A retry that came due before the clock went back is due when it is there again.
+    // If the clock jumped back, a retry becomes due when the clock reaches its time again.
     yield* jump(day)
   }
   const logs = yield* check
   assert.isTrue(yield* isQuiet, "something was never settled")
 
-  // Where nothing but the queue moved it, an execution is what its queue says, applied in order.
+  // If only the queue changed an execution, its state is the queue applied in order.
   for (const ref of refs) {
     const entries = yield* entriesOf(ref)
     const state = yield* healthy.runtime.getExecutionState(ref)
@@ -505,7 +505,7 @@ const checkQueue = (entries: ReadonlyArray<QueuedEvent.QueueEntry>, log: Readonl
     const event = log[status.position - 1]
     assert.deepStrictEqual(event?.payload, asked.payload)
     assert.deepInclude(event, { from_state: status.previousState, to_state: status.currentState })
-    // Settled by a submission that bore its key: anywhere in the log.
+    // A submission with the same key settled it, so its event may be anywhere in the log.
     if (status.actionsExecuted.length === 0) {
       assert.strictEqual(position, 0)
       continue

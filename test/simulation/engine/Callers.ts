@@ -1,4 +1,4 @@
-/** What callers ask of a process, and whether what they are told is true. */
+/** The calls of callers to a process, and checks that the answers are true. */
 import type { ExecutionRef } from "@refold/core"
 import { TypeScriptWorkflowRuntime, maxSubmitAttempts } from "@refold/runtime"
 import { Array, Cause, Context, Effect, Exit } from "effect"
@@ -8,7 +8,7 @@ import { nameOf } from "./Script.ts"
 import type { World } from "./World.ts"
 
 export const callersOf = ({ invariants, scheduler, tell }: World) => {
-  /** Calls without waiting for the answer. What the store failed at may have been done. */
+  /** Calls without waiting for the answer. A call that the store failed may have taken effect. */
   const calling = <A, E extends { readonly _tag: string; readonly message: string }>(
     process: Process,
     text: string,
@@ -70,7 +70,7 @@ export const callersOf = ({ invariants, scheduler, tell }: World) => {
           invariants.refused(asked, { before, error: tag })
           if (tag === "ExecutionNotFound") return length === 0
           if (tag === "TransitionRejected" || tag === "ExecutionComplete") invariants.checkRejection(asked, length)
-          // Somebody was faster each time.
+          // Another writer was faster each time.
           if (tag === "ExecutionContended") return lengthOf(asked) - length >= maxSubmitAttempts
           return refusals.submit.has(tag)
         }
@@ -94,7 +94,7 @@ export const callersOf = ({ invariants, scheduler, tell }: World) => {
         },
         refusal: (tag) => {
           for (const [index, asked] of requests.entries()) {
-            // Of many, another may be to blame.
+            // In a call for many events, another event may be the cause.
             invariants.refused(asked, { before: requests.length > 1 ? undefined : before[index], error: tag })
           }
           return tag === "ExecutionNotFound" ? !wereThere : refusals.enqueue.has(tag)
@@ -118,7 +118,7 @@ export const callersOf = ({ invariants, scheduler, tell }: World) => {
     )
   }
 
-  /** When nothing moves any more. */
+  /** For the end, when nothing changes any more. */
   const look = (process: Process, ref: ExecutionRef) =>
     calling(process, `the state of ${nameOf(ref)}`, (runtime) => runtime.getExecutionState(ref), {
       answer: (state) => invariants.atRest(ref, state),
@@ -134,7 +134,7 @@ const optionsOf = ({ key, ref, submission }: Asked) => ({
   ...(key === undefined ? {} : { idempotencyKey: key })
 })
 
-/** What a caller may be refused, with nothing written. */
+/** Errors that refuse a call without writing anything. */
 const refusals = {
   submit: new Set(["TransitionRejected", "ExecutionComplete", "IdempotencyConflict"]),
   enqueue: new Set(["ExecutionComplete", "IdempotencyConflict"])

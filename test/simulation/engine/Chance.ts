@@ -1,4 +1,4 @@
-/** Randomness from a seed, in streams that do not disturb each other: what one draws moves no other. */
+/** Seeded randomness in independent streams: a draw from one changes no other. */
 import { Effect, Random } from "effect"
 
 export class Chance {
@@ -26,7 +26,7 @@ export class Chance {
     return values[this.below(values.length)] ?? values[0]
   }
 
-  /** One of the values, each as likely as its weight. */
+  /** One of the values, with a probability by its weight. */
   weighted<Value>(
     first: readonly [weight: number, value: Value],
     ...others: ReadonlyArray<readonly [weight: number, value: Value]>
@@ -40,7 +40,7 @@ export class Chance {
     return first[1]
   }
 
-  /** As Effect's own service. */
+  /** The same as Effect's own service. */
   get service(): typeof Random.Random.Service {
     return this.#random
   }

@@ -1,4 +1,4 @@
-/** The ports as one process has them: each call may be late, fail, lose its answer, or be the last of its process. */
+/** The ports of one process: each call may be late, fail, lose its answer, or be the last call of its process. */
 import {
   type Commit,
   WakeUpChannel,
@@ -21,14 +21,14 @@ import type { World } from "./World.ts"
 export interface Life {
   readonly watched: Watched
   isAlive: boolean
-  /** Faults that it has met. */
+  /** Faults that have happened to it. */
   faultCount: number
   refusedCount: number
-  /** Calls that a fault makes late, now. */
+  /** Calls that a fault delays now. */
   lateCount: number
 }
 
-/** What looks on: at the moment that the call was done, and when its process has the answer. */
+/** The observers: when the call takes effect, and when its process has the answer. */
 interface Watch<A> {
   readonly seen?: (answer: A) => void
   readonly answered?: (answer: A) => void
@@ -43,12 +43,12 @@ const storeFailure = (reason: "Unavailable" | "Refused") =>
 const streamFailure = (reason: "Unavailable" | "Refused") =>
   new WakeUpChannelError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })
 
-/** How a process calls the ports. `perform` is what a call does, in one go, given the fault that it meets. */
+/** How a process calls the ports. `perform` is the effect of a call, in one step, under the given fault. */
 const callerOf = (world: World, life: Life) => {
   const { chance, mishaps, tell } = world
   const { name } = life.watched
 
-  /** Others may run, and time may pass. */
+  /** Lets other fibers run and time pass. */
   const gap = Effect.suspend(() =>
     world.latencyMillis > 0 && chance.happens(0.3)
       ? Effect.sleep(Duration.millis(1 + chance.below(world.latencyMillis)))
@@ -125,7 +125,7 @@ const callerOf = (world: World, life: Life) => {
     }
 }
 
-/** The ports of one life of a process, for the services that it is made of. */
+/** The ports of one life of a process, for its services. */
 export const portsOf = (world: World, life: Life) => {
   const { atStore, invariants } = world
   const { events, executions, leases, queue, snapshots, stream } = world.portsOfProcesses
@@ -133,7 +133,7 @@ export const portsOf = (world: World, life: Life) => {
   const caller = callerOf(world, life)
   const atStream = caller(streamFailure)
   const call = caller(storeFailure)
-  /** A call that looks at one thing, or at many. */
+  /** A call about one item, or about many. */
   const ask = <A, E>(name: Call, text: string, effect: Effect.Effect<A, E>, { answered, seen }: Watch<A> = {}) =>
     call(name, text, () => atStore(effect, seen), answered)
   const checking = (ref: ExecutionRef) => ({

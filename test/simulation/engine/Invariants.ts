@@ -1,4 +1,4 @@
-/** What must hold after every write, and of every answer: watches the ports beneath the processes and what callers are told. */
+/** The invariants after every write and for every answer. Watches the ports below the processes, and the callers' answers. */
 import type {
   WakeUpChannel,
   PartitionLeases,
@@ -37,27 +37,27 @@ export type Invariant =
   | "Positions are 1, 2, 3 …"
   | "Offsets are 1, 2, 3 …"
   | "The log only grows"
-  | "Time never goes back in a log"
+  | "Time never decreases in a log"
   | "Every event was allowed in the state before it"
   | "The header is the log's last event"
   | "A snapshot is the fold"
-  | "Each is applied once"
+  | "Each event is applied once"
   | "The queue is settled in order"
-  | "What is settled stays so"
-  | "Nothing accepted is lost"
+  | "A settled event stays settled"
+  | "No accepted event is lost"
   | "A refusal has a reason"
-  | "What was refused leaves no trace"
+  | "A refused request leaves no trace"
   | "An answer is true"
   | "A key gives the first result"
   | "No failure without a cause"
-  | "Attempts are counted, and only those"
-  | "Acknowledged after the commit"
-  | "Leases are given back"
+  | "Each attempt is counted once"
+  | "Wake-ups are acknowledged after the commit"
+  | "Leases are released"
   | "Closing drains"
-  | "Something wakes what is queued"
+  | "Every pending event is found"
   | "A wake-up is enough"
   | "Nothing is given up for good"
-  | "The stream is left empty"
+  | "The channel is empty at the end"
   | "The run comes to rest"
 
 export class Violation extends Error {
@@ -69,30 +69,30 @@ export class Violation extends Error {
   }
 }
 
-/** One submission or event to queue, by one caller. */
+/** One submission, or one event to queue, of one caller. */
 export interface Asked extends Request {
   readonly ref: ExecutionRef
 }
 
-/** An execution as it was last seen. */
+/** The last known state of an execution. */
 interface Seen {
   readonly ref: ExecutionRef
   log: ReadonlyArray<WorkflowEvent>
-  /** What the naive model makes of the first events of the log, by their count. */
+  /** The model's state after the first events of the log, by their count. */
   readonly models: Array<Model>
   entries: ReadonlyArray<QueuedEvent.QueueEntry>
   /** By processing id. */
   readonly settled: Map<string, QueuedEvent.QueueEntry>
   readonly accepted: Set<string>
-  /** Submissions that were refused, or answered: by their user, who submits once, or always the same with the same key. */
+  /** Refused or answered submissions, by user. A user submits once, or repeats one request with one key. */
   readonly refused: Set<string>
   readonly applied: Set<string>
-  /** By idempotency key: what callers were told first. */
+  /** The first answer to callers, by idempotency key. */
   readonly firstStates: Map<string, ExecutionState.ExecutionState>
   readonly firstEnqueued: Map<string, Enqueued>
 }
 
-/** A place in all that is watched, and the time then. */
+/** A place in the sequence of observations, and its time. */
 interface Moment {
   readonly count: number
   readonly millis: number
@@ -100,19 +100,19 @@ interface Moment {
 
 const never: Moment = { count: -1, millis: -Infinity }
 
-/** A process that is watched: one life of it. */
+/** One life of a watched process. */
 export interface Watched {
   readonly name: ProcessName
   readonly isWorker: boolean
-  /** Attempts begun and not yet ended, by processing id; the execution's key, and whether a commit may have ended it. */
+  /** Open attempts by processing id: the execution's key, and whether a commit may have ended the attempt. */
   readonly attempts: Map<string, string>
-  /** Wake-ups read and not yet acknowledged, by partition and delivery id; those read at a loss of partitions are let go. */
+  /** Unacknowledged wake-ups by partition and delivery id. A loss of partitions drops those read so far. */
   readonly read: Map<string, { readonly key: string; readonly at: Moment; readonly isLetGo: boolean }>
-  /** By execution, when it last asked for what is queued. */
+  /** When the process last asked for queued events, by execution. */
   readonly begun: Map<string, Moment>
-  /** By execution, when the last turn began that had the answer that ends one. */
+  /** The start of the last pass that got its final answer, by execution. */
   readonly ended: Map<string, Moment>
-  /** When it last lost a partition. */
+  /** When the process last lost a partition. */
   lost: Moment
   owned: ReadonlySet<number>
 }
@@ -144,7 +144,7 @@ export class Invariants {
     readonly runSync: <A>(effect: Effect.Effect<A, unknown>) => A
     readonly maxAttempts: number
     readonly nowMillis: () => number
-    /** What a worker may still have to do after it had an answer. */
+    /** What a worker may still have to do after an answer. */
     readonly afterwardsMillis: number
   }) {
     this.#ports = options.ports
@@ -184,7 +184,7 @@ export class Invariants {
 
   // --- What is in the store --------------------------------------------------------------------------------------------
 
-  /** Looks at an execution that may have changed. */
+  /** Checks an execution that may have changed. */
   check(ref: ExecutionRef): void {
     const { events, executions, queue } = this.#ports
     const { header, list, log } = this.#runSync(
@@ -214,17 +214,17 @@ export class Invariants {
         this.violate("Positions are 1, 2, 3 …", `event ${index + 1} of ${where} is at position ${event.position}`)
       }
       if (event.created_at < (log[index - 1]?.created_at ?? "")) {
-        this.violate("Time never goes back in a log", `event ${index + 1} of ${where} is of ${event.created_at}`)
+        this.violate("Time never decreases in a log", `event ${index + 1} of ${where} is of ${event.created_at}`)
       }
       if (index > 0 && !isAccepted(before, submissionOf(event))) {
         const state = JSON.stringify(before)
         this.violate("Every event was allowed in the state before it", `${textOf(event)} of ${where}, on ${state}`)
       }
       if (index > 0 && log.slice(0, index).some((other) => other.user_id === event.user_id)) {
-        this.violate("Each is applied once", `${textOf(event)} of ${event.user_id ?? ""} is in ${where} again`)
+        this.violate("Each event is applied once", `${textOf(event)} of ${event.user_id ?? ""} is in ${where} again`)
       }
       if (seen.refused.has(event.user_id ?? "")) {
-        this.violate("What was refused leaves no trace", `${textOf(event)} is in the log of ${where}`)
+        this.violate("A refused request leaves no trace", `${textOf(event)} is in the log of ${where}`)
       }
       seen.models.push(after(before, submissionOf(event)))
     }
@@ -262,50 +262,50 @@ export class Invariants {
       if (status._tag === "Pending" || status._tag === "Dead") {
         isOpen = true
         if (before !== undefined && before.status._tag !== "Skipped") {
-          this.violate("What is settled stays so", `${name} was ${before.status._tag}, and is ${status._tag}`)
+          this.violate("A settled event stays settled", `${name} was ${before.status._tag}, and is ${status._tag}`)
         }
         settled.delete(processingId)
       } else {
-        if (isOpen) this.violate("The queue is settled in order", `${name} is settled before those in front of it`)
+        if (isOpen) this.violate("The queue is settled in order", `${name} is settled before the events ahead of it`)
         const isGivenUp = before?.status._tag === "Skipped" && status._tag === "Discarded"
         if (before !== undefined && !isGivenUp && !Equal.equals(before, entry)) {
-          this.violate("What is settled stays so", `${name} changed: ${JSON.stringify({ before, entry })}`)
+          this.violate("A settled event stays settled", `${name} changed: ${JSON.stringify({ before, entry })}`)
         }
         if (before === undefined && status._tag === "Rejected") this.#checkRefusal(seen, entry, lastPosition)
         settled.set(processingId, entry)
       }
       if ((status._tag === "Dead" || status._tag === "Skipped") && attemptCount < this.#maxAttempts) {
-        this.violate("Attempts are counted, and only those", `${name} was given up after ${attemptCount} attempts`)
+        this.violate("Each attempt is counted once", `${name} was given up after ${attemptCount} attempts`)
       }
       if (refused.has(entry.submission.user_id ?? "")) {
-        this.violate("What was refused leaves no trace", `${name} is in the queue`)
+        this.violate("A refused request leaves no trace", `${name} is in the queue`)
       }
       const place = log.findIndex((event) => event.event_id === entry.eventId)
       if (status._tag !== "Applied") {
-        if (place >= 0) this.violate("Each is applied once", `${name} is ${status._tag}, but in the log`)
+        if (place >= 0) this.violate("Each event is applied once", `${name} is ${status._tag}, but in the log`)
         continue
       }
       const event = log[status.position - 1]
       if (event === undefined || textOf(event) !== textOf(entry.submission) || event.to_state !== status.currentState) {
         this.violate("An answer is true", `${name} is not the event at position ${status.position}`)
       }
-      // Settled by a submission that bore its key: anywhere in the log.
+      // A submission with the same key settled it, so its event may be anywhere in the log.
       if (status.actionsExecuted.length === 0) continue
       if (place + 1 !== status.position) {
         this.violate("An answer is true", `${name} is at position ${place + 1}, not ${status.position}`)
       }
       if (status.position <= lastPosition) {
-        this.violate("The queue is settled in order", `${name} is applied before those in front of it`)
+        this.violate("The queue is settled in order", `${name} is applied before the events ahead of it`)
       }
       lastPosition = status.position
     }
     for (const processingId of accepted) {
-      if (!found.has(processingId)) this.violate("Nothing accepted is lost", `an event queued to ${where} is gone`)
+      if (!found.has(processingId)) this.violate("No accepted event is lost", `an event queued to ${where} is gone`)
     }
     seen.entries = entries
   }
 
-  /** Some state that it may have been decided on refuses it. */
+  /** At least one state that the submission may have been decided on refuses it. */
   #checkRefusal({ log, models, ref }: Seen, entry: QueuedEvent.QueueEntry, from: number): void {
     const { status, submission } = entry
     if (status._tag !== "Rejected") return
@@ -319,7 +319,7 @@ export class Invariants {
     }
   }
 
-  /** The whole of the store, at the end. */
+  /** Checks the whole store at the end. */
   checkAll(partitionCount: number): void {
     const { events, snapshots } = this.#ports
     for (const { ref } of this.executions) this.check(ref)
@@ -373,7 +373,7 @@ export class Invariants {
     }
   }
 
-  /** The process asks for what is queued: of wake-ups that it reads from here on, a turn that ends with it tells nothing. */
+  /** The process asks for queued events. A pass that ends with this answer says nothing about wake-ups read from here on. */
   begins(process: Watched, asked: ReadonlyArray<ExecutionRef>): void {
     for (const ref of asked) process.begun.set(executionKey(ref), this.#moment())
   }
@@ -383,8 +383,8 @@ export class Invariants {
       const [{ processingId, queuePosition }] = events
       if (process.isWorker && process.attempts.has(processingId)) {
         this.violate(
-          "Attempts are counted, and only those",
-          `${process.name} takes up queued event ${queuePosition} of ${nameOf(header)} anew, in the middle of its attempt`
+          "Each attempt is counted once",
+          `${process.name} claims queued event ${queuePosition} of ${nameOf(header)} again during its open attempt`
         )
       }
       process.attempts.set(processingId, executionKey(header))
@@ -393,7 +393,7 @@ export class Invariants {
     for (const ref of asked) if (!found.has(executionKey(ref))) this.ended(process, ref)
   }
 
-  /** The process has had the answer that ends its turn of the execution. */
+  /** The process has the answer that ends its pass over the execution. */
   ended(process: Watched, ref: ExecutionRef): void {
     const key = executionKey(ref)
     process.ended.set(key, process.begun.get(key) ?? this.#moment())
@@ -402,7 +402,7 @@ export class Invariants {
     }
   }
 
-  /** An operator gave the event back: attempts at it begin anew. */
+  /** An operator redrove the event: its attempts start at 1 again. */
   givenBack(processes: Iterable<Watched>, processingId: string): void {
     for (const process of processes) process.attempts.delete(processingId)
   }
@@ -424,8 +424,8 @@ export class Invariants {
       if (read === undefined || read.isLetGo || process.lost.count > read.at.count) continue
       if ((process.ended.get(key) ?? never).count < read.at.count) {
         this.violate(
-          "Acknowledged after the commit",
-          `${process.name} has not had a turn of ${nameOf(delivery)} that began since`
+          "Wake-ups are acknowledged after the commit",
+          `${process.name} has not finished a pass over ${nameOf(delivery)} that began after the wake-up was read`
         )
       }
     }
@@ -448,14 +448,14 @@ export class Invariants {
     if (state.position !== 1) this.violate("An answer is true", `${nameOf(ref)} starts at position ${state.position}`)
   }
 
-  /** Whether the execution was started, and not with this key. */
+  /** Whether the execution was started with another key or without one. */
   isTaken(ref: ExecutionRef, key: string | undefined): boolean {
     if (this.seen(ref).log.length === 0) return false
     if (key === undefined) return true
     return Option.isNone(this.#runSync(this.#ports.events.findByIdempotencyKey({ ...ref, idempotencyKey: key })))
   }
 
-  /** The event that the key led to, when the call begins. */
+  /** The event with that key when the call begins. */
   knownOf({ key, ref, submission }: Asked): WorkflowEvent | undefined {
     if (key === undefined) return undefined
     return this.seen(ref).log.find((event) => event.user_id === submission.user_id)
@@ -478,7 +478,7 @@ export class Invariants {
     if (!isFirst) this.violate("A key gives the first result", `key ${key} of ${nameOf(ref)} leads to another state`)
   }
 
-  /** `error` is final: nothing was written, unless another call with the same key did so. */
+  /** `error` is final: nothing was written, except by another call with the same key. */
   refused(asked: Asked, known: { readonly before: unknown; readonly error: string }): void {
     const { key, ref, submission } = asked
     if (key === undefined) {
@@ -488,13 +488,13 @@ export class Invariants {
       const isThere = [...seen.log, ...seen.entries.map((entry) => entry.submission)].some(
         (each) => each.user_id === submission.user_id
       )
-      if (isThere) this.violate("What was refused leaves no trace", `${textOf(submission)} is in ${nameOf(ref)}`)
+      if (isThere) this.violate("A refused request leaves no trace", `${textOf(submission)} is in ${nameOf(ref)}`)
     } else if (known.before !== undefined) {
       this.violate("A key gives the first result", `key ${key} of ${nameOf(ref)} is refused: ${known.error}`)
     }
   }
 
-  /** The state refuses it, or one of those since the log had that length: when the call began. */
+  /** The present state refuses the submission, or a state since the call began, when the log had that length. */
   checkRejection({ ref, submission }: Asked, length: number): void {
     const { models } = this.seen(ref)
     if (models.slice(Math.max(length, 1)).every((model) => isAccepted(model, submission))) {
@@ -505,7 +505,7 @@ export class Invariants {
     }
   }
 
-  /** The entry that the key led to, when the call begins. */
+  /** The queue entry with that key when the call begins. */
   entryOf({ key, ref, submission }: Asked): QueuedEvent.QueueEntry | undefined {
     if (key === undefined) return undefined
     return this.seen(ref).entries.find((entry) => entry.submission.user_id === submission.user_id)
@@ -517,7 +517,7 @@ export class Invariants {
     this.check(ref)
     seen.accepted.add(enqueued.processingId)
     const entry = seen.entries.find((each) => each.processingId === enqueued.processingId)
-    if (entry === undefined) return this.violate("Nothing accepted is lost", `${textOf(submission)} to ${nameOf(ref)}`)
+    if (entry === undefined) return this.violate("No accepted event is lost", `${textOf(submission)} to ${nameOf(ref)}`)
     if (entry.eventId !== enqueued.eventId || textOf(entry.submission) !== textOf(submission)) {
       this.violate("An answer is true", `${textOf(submission)} is not what was queued to ${nameOf(ref)}`)
     }
@@ -532,14 +532,18 @@ export class Invariants {
   processed(ref: ExecutionRef, processingId: string, result: ProcessingResult): void {
     const status = this.seen(ref).entries.find((entry) => entry.processingId === processingId)?.status
     if (status === undefined || status._tag === "Pending") {
-      // A failed attempt is told as it is; the next one may end otherwise.
-      if (result.success) this.violate("An answer is true", `a queued event of ${nameOf(ref)} still waits`)
+      // A failed attempt is a true answer; the next attempt may end differently.
+      if (result.success) this.violate("An answer is true", `a queued event of ${nameOf(ref)} is still pending`)
       return
     }
     const isTrue =
       result.success === (status._tag === "Applied") &&
       (status._tag !== "Applied" || result.currentState === status.currentState)
-    if (!isTrue) this.violate("An answer is true", `${JSON.stringify(result)} is told of ${JSON.stringify(status)}`)
+    if (!isTrue)
+      this.violate(
+        "An answer is true",
+        `the result ${JSON.stringify(result)} contradicts the status ${JSON.stringify(status)}`
+      )
   }
 
   #checkState(ref: ExecutionRef, state: ExecutionState.ExecutionState, position: number): void {
@@ -552,7 +556,7 @@ export class Invariants {
     if (!isFold) this.violate("An answer is true", `${nameOf(ref)} at ${position} is not ${JSON.stringify(state)}`)
   }
 
-  /** The state that a caller is told when nothing moves any more. */
+  /** The state that a caller gets when nothing changes any more. */
   atRest(ref: ExecutionRef, state: ExecutionState.ExecutionState): void {
     this.#checkState(ref, state, this.seen(ref).log.length)
   }

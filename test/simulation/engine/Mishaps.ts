@@ -1,7 +1,7 @@
-/** What is still to go wrong. */
+/** The faults that are still to come. */
 import type { Call, Fault, ProcessName } from "./Script.ts"
 
-/** Faults to come, by process and call; they outlive the process. */
+/** Faults to come, by process and call. They survive the process. */
 export class Mishaps {
   readonly #armed = new Map<string, Array<{ after: number; readonly fault: Fault }>>()
   readonly #outages = new Map<string, number>()
@@ -22,7 +22,7 @@ export class Mishaps {
     armed.push({ after, fault })
   }
 
-  /** The fault of this call, if there is one; each happens once. */
+  /** The fault of this call, if any. Each fault happens once. */
   take(process: ProcessName, call: Call): Fault | undefined {
     const of = streamCalls.has(call) ? "stream" : "store"
     if ((this.#outages.get(`${process} ${of}`) ?? 0) > this.#nowMillis()) return { what: "fails" }

@@ -1,4 +1,4 @@
-/** Clients and workers as processes: they start, stop in order, and are killed. */
+/** Clients and workers as processes: they start, stop in order, or are killed. */
 import { type TypeScriptWorkflowRuntime, Worker, Workflows } from "@refold/runtime"
 import { Context, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { servicesWith } from "../../runtime/Services.ts"
@@ -10,13 +10,13 @@ import { type World, maxAttempts } from "./World.ts"
 
 export const leaseDuration = Duration.seconds(3)
 
-/** A process that runs. */
+/** A running process. */
 export interface Process extends Life {
   readonly workerId: string
   readonly context: Context.Context<TypeScriptWorkflowRuntime>
   readonly scope: Scope.Closeable
   isStopping: boolean
-  /** Calls of callers that have no answer yet. */
+  /** Callers' calls without an answer yet. */
   openCount: number
 }
 
@@ -38,14 +38,14 @@ export class Processes {
     return process?.isAlive === true ? process : undefined
   }
 
-  /** Starts it, if it is down. */
+  /** Starts the process if it is down. */
   readonly boot = Effect.fnUntraced({ self: this }, function* (name: ProcessName) {
     if (this.alive(name) !== undefined) return
     const world = this.#world
     const { isMended, setting, tell } = world
     const lifeCount = ++this.#lifeCount
     const isWorker = name.startsWith("w")
-    // One that is known by the name of the dead has its leases at once; another waits until they are over.
+    // A worker with the name of a dead one gets its leases at once; a worker with another name waits until they expire.
     const workerId = setting.burst === "kills" ? name : `${name}#${lifeCount}`
     tell(`${workerId} starts`)
     const life: Life = { watched: watch(name, isWorker), isAlive: true, faultCount: 0, refusedCount: 0, lateCount: 0 }
@@ -80,12 +80,12 @@ export class Processes {
     )
   })
 
-  /** All that are down. */
+  /** All processes that are down. */
   readonly bootAll = Effect.fnUntraced({ self: this }, function* () {
     for (const name of [...clients, ...workers]) yield* this.boot(name)
   })
 
-  /** Its leases are the others' when it has stopped, unless something went wrong. */
+  /** A stopped worker has released its leases, unless a call failed. */
   readonly stop = Effect.fnUntraced({ self: this }, function* (name: WorkerName) {
     const { invariants, owners, tell } = this.#world
     const process = this.alive(name)
@@ -98,7 +98,7 @@ export class Processes {
     process.isAlive = false
     tell(`${workerId} has stopped`)
     if (owners().has(workerId) && process.faultCount === faultCount) {
-      invariants.violate("Leases are given back", `${workerId} has stopped and still holds some`)
+      invariants.violate("Leases are released", `${workerId} has stopped and still holds some`)
     }
     if (process.faultCount === 0 && process.watched.attempts.size > 0) {
       invariants.violate("Closing drains", `${workerId} has stopped in the middle of its work`)
@@ -106,10 +106,10 @@ export class Processes {
   })
 }
 
-/** What happens in a process that folds a Burst: definitions are made once, since each takes longer than a whole commit. */
+/** The effect of a Burst on the process that folds it. Definitions are made once, because one takes longer than a commit. */
 const onBurst = new Map<ProcessName, () => void>()
 
-/** A definition by the process that it does harm to, or the harmless one. */
+/** The definition that harms a process, by process, or the harmless definition. */
 const definitionsOf = (workflow: string) => {
   const harmful = new Map(workers.map((name) => [name, makeWorkflow(workflow, () => onBurst.get(name)?.())] as const))
   const harmless = makeWorkflow(workflow, () => {})

@@ -1,18 +1,18 @@
-/** What a failing run comes to, for people: its shortened script, the command that runs it again, and what happened. */
+/** The report of a failing run: its shortened script, the command that repeats it, and the trace. */
 import type { Outcome } from "./Run.ts"
 import { type Script, draw, inCalm, print, printSetting } from "./Script.ts"
 import { type Shortened, shorten } from "./Shortening.ts"
 
-/** Runs that shortening may take. */
+/** The most runs that shortening may take. */
 export const maxRuns = 400
 
-/** Lines of the trace in a report. */
+/** The most lines of the trace in a report. */
 const lastLines = 60
 
-/** A script as a run of it is named on the command line. */
+/** A script, as command-line arguments name it. */
 export interface Chosen {
   readonly seed: string
-  /** Places of the steps that are kept; all by default. */
+  /** Numbers of the steps to keep; all by default. */
   readonly keep?: ReadonlyArray<number>
   readonly isCalm?: boolean
 }

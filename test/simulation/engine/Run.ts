@@ -1,6 +1,6 @@
 /**
- * One run of the whole engine: clients, workers, sweeps, snapshots and wake-ups on the adapters in memory, with all that its
- * script and its seed say, and then in peace until everything is done.
+ * One run of the whole engine: clients, workers, sweeps, snapshots and wake-ups on the in-memory adapters. First with the
+ * faults of its script and seed, then without faults until everything is done.
  */
 import type { ExecutionRef, QueuedEvent } from "@refold/core"
 import { Array, Cause, Duration, Effect, Exit } from "effect"
@@ -12,25 +12,25 @@ import { type RunOptions, type World, everyPartition, makeWorld, partitionCount 
 
 export interface Outcome {
   readonly violation: Violation | undefined
-  /** What happened, in order, with the time in milliseconds. */
+  /** The trace in order, with times in milliseconds. */
   readonly trace: ReadonlyArray<string>
   readonly eventCount: number
-  /** What became of each queued event. */
+  /** The outcome of each queued event. */
   readonly statuses: ReadonlyArray<QueuedEvent.Status["_tag"]>
   readonly taskCount: number
   readonly elapsedMillis: number
 }
 
-/** More than any run takes. */
+/** More tasks than any run needs. */
 const maxTasks = 400_000
 
 /**
- * Time in which everything is done once nothing goes wrong any more, beside what the clock of the store went back: calls that
- * hang, leases of the dead, attempts and their delays, sweeps.
+ * Time in which everything is done after the faults end, not counting jumps of the store's clock: hanging calls, leases of
+ * dead workers, attempts and their delays, sweeps.
  */
 const settlingMillis = 40_000
 
-/** Time in which a worker that is awake, and has nothing else to do, answers a wake-up. */
+/** Time in which a running, idle worker answers a wake-up. */
 const wakingMillis = 200
 
 export const run = (script: Script, options: RunOptions = {}): Outcome => {
@@ -49,7 +49,7 @@ export const run = (script: Script, options: RunOptions = {}): Outcome => {
   )
   if (end !== "Done") invariants.violate("The run comes to rest", end)
   const exit = fiber.pollUnsafe()
-  // A mistake of the simulation itself.
+  // This is a mistake of the simulation itself.
   if (exit !== undefined && Exit.isFailure(exit) && invariants.violation === undefined) throw Cause.squash(exit.cause)
   return {
     violation: invariants.violation,
@@ -75,7 +75,7 @@ const perform = Effect.fnUntraced(function* (world: World, processes: Processes,
   const { enqueue, processNow, start, submit } = callersOf(world)
   const { mishaps, ports, runAtStore, skewOf, tell } = world
   tell(`> ${print(step)}`)
-  // Who is down asks for nothing.
+  // A process that is down makes no calls.
   const client = "client" in step ? processes.alive(step.client) : undefined
   switch (step.kind) {
     case "start":
@@ -120,7 +120,7 @@ const perform = Effect.fnUntraced(function* (world: World, processes: Processes,
   }
 })
 
-/** What an operator does with the first event of the execution that is dead or was skipped; whether there is one. */
+/** An operator redrives or discards the execution's first dead or skipped event. Returns whether there is one. */
 const giveBack = (
   { invariants, portsOfProcesses, runAtStore }: World,
   processes: Processes,
@@ -152,7 +152,7 @@ const moment = Duration.millis(1)
 
 // --- Peace --------------------------------------------------------------------------------------------------------------
 
-/** Nothing goes wrong any more; everything that was accepted is done, and then one more event for each. */
+/** Without faults: every accepted event is processed, then one more event for each execution. */
 const comeToRest = Effect.fnUntraced(function* (world: World, processes: Processes, script: Script) {
   const { enqueue, look } = callersOf(world)
   const { chance, invariants, mishaps, ports, scheduler, setting, tell } = world
@@ -161,7 +161,7 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
     processes.all.reduce((total, process) => total + (process.isAlive ? countOf(process) : 0), 0)
   const openCalls = () => sumOf(({ openCount }) => openCount)
 
-  /** Whether nothing waits but behind what is dead, and no answer is still to come. */
+  /** Whether every pending event is behind a dead one, and no call is open. */
   const isAtRest = () =>
     sumOf(({ lateCount, openCount }) => lateCount + openCount) === 0 &&
     invariants.executions.every(({ entries }) => {
@@ -189,7 +189,7 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
   const patienceMillis = settlingMillis + wentBackMillis
   yield* processes.bootAll()
   if (!(yield* waitUntil(isAtRest, patienceMillis, 250, processes.bootAll()))) {
-    return invariants.violate("Something wakes what is queued", `${describeWaiting()}; calls open: ${openCalls()}`)
+    return invariants.violate("Every pending event is found", `${describeWaiting()}; calls open: ${openCalls()}`)
   }
 
   tell("> the definitions are mended, and what is dead is redriven")
@@ -206,24 +206,24 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
     }
   }
   if (!(yield* waitUntil(isAtRest, patienceMillis, 100))) {
-    return invariants.violate("Something wakes what is queued", `${describeWaiting()}, when all is mended`)
+    return invariants.violate("Every pending event is found", `${describeWaiting()}, when all is mended`)
   }
 
-  // When each has its partition, and reads it: the read that is under way names those that it had before.
+  // Waits until each worker reads its new partitions; the read in progress names the old ones.
   const isShared = () => {
     const owners = world.owners()
     return workers.every((name) => owners.has(processes.alive(name)?.workerId ?? ""))
   }
   yield* waitUntil(isShared, patienceMillis, 250)
   yield* Effect.sleep("1100 millis")
-  // It may be one that hangs after that.
+  // The next call may hang.
   yield* waitUntil(() => sumOf(({ lateCount }) => lateCount) === 0, patienceMillis, 250)
   yield* Effect.sleep(Duration.millis(1100 + chance.below(1000)))
   tell("> one more event for each")
   const client = processes.alive("c1")
   const last = places.flatMap((ref, at): ReadonlyArray<Asked> => {
     const { log, models } = invariants.seen(ref)
-    // Where its worker does not know the workflow, another one's sweep finds it.
+    // If the owner does not know the workflow, the sweep of another worker finds the event.
     const isKnown = isReplaced || ref.executionId !== "rare"
     const isOpen = log.length > 0 && models[log.length]?.isClosed === false
     return isKnown && isOpen ? [askedOf(at, lastRequest, `last ${at}`)] : []
@@ -240,7 +240,7 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
     }
   }
 
-  // What was read is acknowledged a little later.
+  // Wake-ups are acknowledged a little after they are read.
   yield* Effect.sleep(Duration.millis(200))
   invariants.checkAll(partitionCount)
   for (const { log, ref } of invariants.executions) if (client !== undefined && log.length > 0) look(client, ref)
@@ -250,16 +250,16 @@ const comeToRest = Effect.fnUntraced(function* (world: World, processes: Process
       reader.read({ partitions: everyPartition, limit: 1000, timeout: moment })
     )
   )
-  // What could not be acknowledged comes again to the next reader alone.
+  // A wake-up that could not be acknowledged comes again, but only to the next reader.
   if (isReplaced && deliveries.length > 0) {
-    invariants.violate("The stream is left empty", deliveries.map(nameOf).join(", "))
+    invariants.violate("The channel is empty at the end", deliveries.map(nameOf).join(", "))
   }
   for (const name of workers) yield* processes.stop(name)
 })
 
 const lastRequest: Request = { submission: { event_name: "Added", payload: { by: 1 } }, key: undefined }
 
-/** Looks from time to time; whether it came true. */
+/** Polls the condition; returns whether it became true. */
 const waitUntil = Effect.fnUntraced(function* (
   isDone: () => boolean,
   millis: number,

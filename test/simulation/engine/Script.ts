@@ -1,4 +1,4 @@
-/** What happens in one run, as data: drawn from a seed, printed, shortened. */
+/** The script of one run, as data: drawn from a seed, printed, and shortened. */
 import type { ExecutionRef, FailurePolicy, Submission } from "@refold/core"
 import { Chance } from "./Chance.ts"
 import { calm, type Pace } from "./SeededScheduler.ts"
@@ -7,7 +7,7 @@ export const places = [
   { tenant: "a", executionId: "1" },
   { tenant: "a", executionId: "2" },
   { tenant: "b", executionId: "1" },
-  // Of a workflow that the first worker does not know.
+  // This workflow is unknown to the first worker.
   { tenant: "b", executionId: "rare" }
 ] as const satisfies ReadonlyArray<ExecutionRef>
 
@@ -17,7 +17,7 @@ export type ClientName = (typeof clients)[number]
 export type WorkerName = (typeof workers)[number]
 export type ProcessName = ClientName | WorkerName
 
-/** What a process asks of the store and of the stream. */
+/** The calls of a process to the store and to the channel. */
 export const calls = [
   "commit",
   "read",
@@ -55,21 +55,21 @@ const callsOfWorkers: ReadonlySet<Call> = new Set([
   "acknowledge"
 ])
 
-/** What goes wrong with one call. */
+/** The fault of one call. */
 export type Fault =
-  /** It fails, and did nothing. */
+  /** The call fails and has no effect. */
   | { readonly what: "fails" }
-  /** It is done, but its answer is lost. */
+  /** The call takes effect, but its answer is lost. */
   | { readonly what: "loses its answer" }
-  /** It is done later, or answers later. */
+  /** The call takes effect later, or answers later. */
   | { readonly what: "starts late" | "answers late"; readonly millis: number }
-  /** Nothing comes back for long; then it fails, done or not. */
+  /** The call hangs, then it fails, with or without effect. */
   | { readonly what: "hangs" | "hangs, done" }
-  /** The store refuses just this statement. */
+  /** The store refuses this one statement. */
   | { readonly what: "is refused" }
-  /** The process is killed, before it was done or after. */
+  /** The process is killed before or after the effect. */
   | { readonly what: "kills before" | "kills after" }
-  /** Of wake-ups that are published or read. */
+  /** Faults of published or read wake-ups. */
   | { readonly what: "drops" | "doubles" | "turns round" }
 
 export interface Request {
@@ -98,17 +98,17 @@ export type Step =
       readonly after: number
       readonly fault: Fault
     }
-  /** Every call of a process to the store, or to the stream, fails for a while. */
+  /** For some time, every call of a process to the store, or to the channel, fails. */
   | { readonly kind: "outage"; readonly process: ProcessName; readonly of: "store" | "stream"; readonly millis: number }
   | { readonly kind: "kill" | "boot"; readonly process: ProcessName }
   | { readonly kind: "stop"; readonly process: WorkerName }
-  /** All that waits in the stream is lost, comes twice, or comes in another order. */
+  /** All wake-ups in the channel are lost, repeated or reordered. */
   | { readonly kind: "stream"; readonly how: "lose" | "double" | "turn round" }
-  /** A worker that dies at once takes a share of the partitions. */
+  /** A worker takes a share of the partitions and dies at once. */
   | { readonly kind: "steal" }
   | { readonly kind: "clock"; readonly of: ProcessName | "store"; readonly millis: number }
 
-/** A step and its place in the script as it was drawn, which it keeps when the script is shortened. */
+/** A step with its number in the script as drawn. It keeps the number when the script is shortened. */
 export type Placed = Step & { readonly place: number }
 
 export interface Script {
@@ -117,15 +117,15 @@ export interface Script {
   readonly steps: ReadonlyArray<Placed>
 }
 
-/** What holds in the whole of a run. */
+/** The settings of a whole run. */
 export interface Setting {
   readonly pace: Pace
-  /** How late calls are, at random: milliseconds at most. */
+  /** The bound of random delays of calls, in milliseconds. */
   readonly latencyMillis: number
   readonly afterLast: FailurePolicy.FailurePolicy["afterLast"]
-  /** What the one bad event does to a worker that folds it. */
+  /** The effect of the bad event on a worker that folds it. */
   readonly burst: "throws" | "kills"
-  /** Whether the workers are replaced when all is mended, or go on as they are. */
+  /** Whether the workers are replaced when the faults end, or continue. */
   readonly mending: "in new workers" | "in place"
 }
 
@@ -157,7 +157,7 @@ export const draw = (seed: string): Script => {
   return { seed, setting, steps: steps.map((step, place) => ({ ...step, place })) }
 }
 
-/** The same, where nothing is late and nobody is made to yield, but where the script says so. */
+/** The same script without random delays and without forced yields. */
 export const inCalm = (script: Script): Script => ({
   ...script,
   setting: { ...script.setting, pace: { patience: calm, haste: 0 }, latencyMillis: 0 }
@@ -180,7 +180,7 @@ const drawOperation = (chance: Chance, at: number): ReadonlyArray<Step> => {
   return again === undefined ? [step] : [step, again]
 }
 
-/** The same once more with its key, by the other client, at the same time. */
+/** The other client repeats the request with its key at the same time. */
 const drawRepetition = (chance: Chance, step: Step): Step | undefined => {
   if (step.kind === "start") return { ...step, client: chance.pick(clients) }
   if (step.kind !== "submit" && step.kind !== "enqueue") return undefined
@@ -206,7 +206,7 @@ const drawRequests = (chance: Chance, at: number) => {
   >["requests"]
 }
 
-/** With a key, mostly the same request, which is refused in some states, so that two uses of the key often meet. */
+/** With a key, mostly the same request, which some states refuse. So two uses of a key often meet. */
 const drawRequest = (chance: Chance): Request =>
   chance.happens(0.35)
     ? chance.pick(keyed)
@@ -234,7 +234,7 @@ const keyed: readonly [Request, ...ReadonlyArray<Request>] = [
   ofKey("l", added(3)),
   ofKey("l", added(3)),
   ofKey("m", { event_name: "Ended", payload: {} }),
-  // The key of another request.
+  // Uses the key of another request.
   { key: "k", submission: { event_name: "Ended", payload: {}, user_id: "key k of another" } }
 ]
 
@@ -256,7 +256,7 @@ const drawMishap = (chance: Chance): Step => {
       1,
       () => {
         const of = chance.happens(0.4) ? "store" : process
-        // Where the store's clock goes back, its leases last that much longer.
+        // If the store's clock jumps back, its leases last longer by the same time.
         const back = of === "store" ? -3000 : -86_400_000
         return { kind: "clock", of, millis: chance.pick([2000, 86_400_000, -1000, back]) }
       }

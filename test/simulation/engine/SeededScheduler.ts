@@ -1,15 +1,16 @@
 /**
- * Runs fibers one task at a time, in an order that a seed chooses, in a time of its own.
+ * Runs fibers one task at a time, in an order that a seed chooses, with its own time.
  *
  * **Details**
  *
- * Nothing is left to the machine: tasks of all fibers stand in one pool and the seed picks the next; it also says after how
- * many operations a fiber is made to yield, so that fibers meet between any two of them. Time passes when nothing can
- * run, to the next instant that somebody sleeps until, and (rarely) while something can, as on a machine that is slow.
+ * Nothing depends on the machine. The tasks of all fibers are in one pool, and the seed picks the next. The seed also
+ * chooses after how many operations a fiber yields, so that fibers can interleave between any two operations. If nothing
+ * can run, time passes to the next wake-up of a sleeper. Rarely it also passes while something can run, as on a slow
+ * machine.
  *
- * `TestClock` is not used, since it wakes sleepers one by one, waits for each to come to rest (which hides what they do to
- * each other), and starts a timer of the machine's for each. Timers and the clock on the wall are two things here as
- * well: a jump of the second wakes nobody.
+ * `TestClock` does not fit: it wakes sleepers one by one, waits until each is idle (which hides how they affect each
+ * other), and starts a real timer for each. Timers and the wall clock are separate here: a jump of the wall clock wakes
+ * nobody.
  */
 import { type Clock, Duration, Effect, type Fiber, type Scheduler } from "effect"
 import type { Chance } from "./Chance.ts"
@@ -20,13 +21,13 @@ interface Sleeper {
 }
 
 export interface Pace {
-  /** Operations after which a fiber yields, at most. */
+  /** The most operations before a fiber yields. */
   readonly patience: number
-  /** How likely time passes at a task although something can run. */
+  /** The probability that time passes at a task although something can run. */
   readonly haste: number
 }
 
-/** How a run came to its end: "Restless" when it took more tasks than it was given. */
+/** How a run ended; "Restless" if it needed more tasks than it was allowed. */
 export type End = "Done" | "Stuck" | "Restless"
 
 export class SeededScheduler implements Scheduler.Scheduler {
@@ -49,7 +50,7 @@ export class SeededScheduler implements Scheduler.Scheduler {
     this.#budget = this.#draw()
   }
 
-  /** Milliseconds since 1970 on a clock that never jumps. */
+  /** Milliseconds since 1970, on a clock that never jumps. */
   get nowMillis(): number {
     return this.#nowMillis
   }
@@ -69,7 +70,7 @@ export class SeededScheduler implements Scheduler.Scheduler {
     }
   }
 
-  /** Runs until it is done, but no more than so many tasks. */
+  /** Runs to the end, or up to the given number of tasks. */
   run(isDone: () => boolean, maxTasks: number): { readonly end: End; readonly taskCount: number } {
     for (let taskCount = 0; taskCount < maxTasks; taskCount++) {
       if (isDone()) return { end: "Done", taskCount }
@@ -85,7 +86,7 @@ export class SeededScheduler implements Scheduler.Scheduler {
     return { end: "Restless", taskCount: maxTasks }
   }
 
-  /** A clock on the wall, which shows the time moved by the skew, and its timers. */
+  /** A wall clock, which adds the skew to the time, and its timers. */
   clock(skew: { readonly millis: number }): Clock.Clock {
     const currentTimeMillisUnsafe = () => this.#nowMillis + skew.millis
     const currentTimeNanosUnsafe = () => BigInt(currentTimeMillisUnsafe()) * nanosPerMilli
@@ -111,7 +112,7 @@ export class SeededScheduler implements Scheduler.Scheduler {
     })
   }
 
-  /** Whether somebody slept. */
+  /** Whether a sleeper was woken. */
   #passTime(): boolean {
     if (this.#sleepers.length === 0) return false
     const next = this.#sleepers.reduce((least, { untilMillis }) => Math.min(least, untilMillis), Infinity)
@@ -133,5 +134,5 @@ export class SeededScheduler implements Scheduler.Scheduler {
 
 const nanosPerMilli = 1_000_000n
 
-/** What Effect itself gives a fiber. */
+/** The default of Effect for a fiber. */
 export const calm = 2048

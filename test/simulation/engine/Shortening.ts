@@ -1,4 +1,4 @@
-/** A script that fails, made short: as few of its steps as still break the same invariant. */
+/** Shortens a failing script to as few steps as still break the same invariant. */
 import type { Invariant } from "./Invariants.ts"
 import { type Outcome, run } from "./Run.ts"
 import type { RunOptions } from "./World.ts"
@@ -11,15 +11,15 @@ export interface Shortened {
   readonly runCount: number
 }
 
-/** Orders of the tasks that are tried for one script: with fewer steps, the first may not meet the mistake. */
+/** Task orders to try for one script: with fewer steps, the first order may miss the mistake. */
 const schedules = 3
 
 /**
- * Leaves out ever smaller parts of the steps (delta debugging), in at most `maxRuns` runs.
+ * Removes smaller and smaller parts of the steps (delta debugging), in at most `maxRuns` runs.
  *
  * **Details**
  *
- * Undefined when the script does not fail.
+ * Returns undefined if the script does not fail.
  */
 export const shorten = (
   script: Script,

@@ -1,4 +1,4 @@
-/** The ground that one run stands on: its seed, its time, its store and its stream, and who watches them. */
+/** What one run uses: its seed, its time, its store and its channel, and the checks that watch them. */
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
   WakeUpChannel,
@@ -28,24 +28,24 @@ export interface World {
   readonly scheduler: SeededScheduler
   readonly invariants: Invariants
   readonly mishaps: Mishaps
-  /** As they are, and as processes have them, where a bug is planted. */
+  /** The real ports, and the ports of the processes, where a bug may be planted. */
   readonly ports: Ports
   readonly portsOfProcesses: Ports
-  /** For delays. */
+  /** Draws delays. */
   readonly chance: Chance
-  /** How late calls are at random, now: milliseconds at most. */
+  /** The present bound of random delays, in milliseconds. */
   latencyMillis: number
-  /** Whether a Burst does harm no more. */
+  /** Whether a Burst is harmless now. */
   isMended: boolean
-  /** How far a clock on the wall is ahead. */
+  /** How far a wall clock is ahead. */
   readonly skewOf: (name: ProcessName | "store") => { millis: number }
-  /** Clock, randomness and scheduler of one life of a process. */
+  /** Clock, randomness and scheduler for one life of a process. */
   readonly contextOf: (name: ProcessName | "store", life: number) => Context.Context<never>
   /** Workers that hold a lease, by the store's clock. */
   readonly owners: () => ReadonlySet<string>
-  /** Does something at the store, at once. */
+  /** Runs an operation of the store in one step. */
   readonly runAtStore: <A, E>(effect: Effect.Effect<A, E>) => A
-  /** What a store does in one go, by its clock, and what looks on. */
+  /** An operation of the store in one step, by the store's clock, and its observers. */
   readonly atStore: <A, E>(effect: Effect.Effect<A, E>, seen?: (answer: A) => void) => Effect.Effect<A, E>
   readonly trace: ReadonlyArray<string>
   readonly tell: (line: string) => void
@@ -53,9 +53,9 @@ export interface World {
 }
 
 export interface RunOptions {
-  /** Another order of the tasks, and other delays, for the same script. */
+  /** Another task order and other delays for the same script. */
   readonly schedule?: number
-  /** Changes the ports of the store and of the stream, for all: a bug that is planted. */
+  /** Plants a bug: changes the ports of the store and of the channel for all processes. */
   readonly bug?: (ports: Ports) => Partial<Ports>
 }
 
@@ -95,7 +95,7 @@ export const makeWorld = ({ seed, setting }: Script, { bug, schedule = 0 }: RunO
       runSync: runAtStore,
       maxAttempts,
       nowMillis: () => scheduler.nowMillis,
-      // Where time passes while there is work, there is no telling.
+      // If time passes while there is work, nothing can be said about it.
       afterwardsMillis: setting.pace.haste > 0 ? Infinity : 100
     }),
     mishaps: new Mishaps(() => scheduler.nowMillis),
@@ -135,7 +135,7 @@ const makePorts = Effect.gen(function* () {
   return ports
 }).pipe(Effect.scoped)
 
-/** The leases, and who holds some of them: what each worker was last answered, until it expires or is given back. */
+/** The leases and their holders: the last answer to each worker, until it expires or is released. */
 const watchedLeases = ({ release, renew }: Ports["leases"]) => {
   const held = new Map<string, ReadonlyArray<Lease.Lease>>()
   const leases: Ports["leases"] = {
@@ -159,7 +159,7 @@ const watchedLeases = ({ release, renew }: Ports["leases"]) => {
   return { leases, ownersAt }
 }
 
-/** Random bytes from the seed; nothing else of it is used. */
+/** Random bytes from the seed; no other method of the service is used. */
 const cryptoOf = (chance: Chance): webcrypto.Crypto => ({
   getRandomValues: (array) => {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)

@@ -1,4 +1,4 @@
-/** `npm run simulate`: runs one seed, or many, and reports the first that breaks an invariant, shortened. Exit 1 then. */
+/** `npm run simulate`: runs one seed or many. Shortens and reports the first that breaks an invariant, with exit code 1. */
 import { parseArgs } from "node:util"
 import { printScript, printTrace, report, scriptOf } from "./Report.ts"
 import { run } from "./Run.ts"
@@ -41,7 +41,7 @@ const runOne = (seed: string) => {
   const script = scriptOf({ seed, isCalm: options.calm, ...(keep === undefined ? {} : { keep }) })
   const outcome = run(script, { schedule })
   const { violation } = outcome
-  // What was shortened is shown as it is.
+  // A shortened script is shown as it is.
   if (violation !== undefined && keep === undefined) say(report(script))
   else {
     say(printScript(script))
