@@ -24,7 +24,7 @@ const Stricter = Workflow.make({
 
 const checkAll = (directory: string) =>
   RecordedRuns.check(directory).pipe(
-    Effect.tap(({ failedCount, historyCount }) => Console.log(`${failedCount} of ${historyCount} differ`))
+    Effect.tap(({ failedCount, runCount }) => Console.log(`${failedCount} of ${runCount} differ`))
   )
 
 const program = Effect.gen(function* () {

@@ -15,7 +15,7 @@ afterAll(() => rm(directory, { recursive: true }))
 
 const golden = join(import.meta.dirname, "../recording/golden")
 
-/** A directory of its own with the golden histories of one workflow version. */
+/** A directory of its own with the golden runs of one workflow version. */
 const goldenOf = async (name: string, prefix: string) => {
   const target = join(directory, name)
   await cp(golden, target, { recursive: true, filter: (path) => path === golden || path.includes(`${prefix}.`) })
@@ -30,7 +30,7 @@ describe("refold recorded-runs export", () => {
     await refoldOfExamples(directory, ["submit", ...of, "--event", "LineAdded", "--payload", line, "--user", "sue"])
 
     const hidden = ["recorded-runs", "export", "--tenant", "acme", "--sample", "5", "--redact", "--out", "hidden"]
-    expect((await refoldOfExamples(directory, hidden)).stdout).toMatch(/histories written +1 to hidden/)
+    expect((await refoldOfExamples(directory, hidden)).stdout).toMatch(/runs written +1 to hidden/)
     const [redacted = ""] = await readdir(join(directory, "hidden"))
     const text = await readFile(join(directory, "hidden", redacted), "utf8")
     expect(text).toContain(`"cents":1200`)
@@ -38,7 +38,7 @@ describe("refold recorded-runs export", () => {
 
     const checked = await refoldOfExamples(directory, ["recorded-runs", "check", "hidden", "--json"])
     expect([checked.code, checked.stderr]).toEqual([0, ""])
-    expect(JSON.parse(checked.stdout)).toMatchObject({ historyCount: 1, eventCount: 2, failedCount: 0 })
+    expect(JSON.parse(checked.stdout)).toMatchObject({ runCount: 1, eventCount: 2, failedCount: 0 })
   })
 })
 
@@ -53,8 +53,8 @@ describe("refold recorded-runs check", () => {
     expect(checked.code).toBe(1)
     expect(checked.stdout).toContain(`✗ ${file}, order version 1, golden/order-whole\n`)
     expect(checked.stdout).toContain("  2. Paid: data\n     /cents was 4100, now 4200\n")
-    expect(checked.stdout).toMatch(/histories +1\n[^]*of another outcome +1\n/)
-    expect(complaint(checked)).toBe("refold: Of 1 history, 1 is not read as recorded: 1 of another outcome")
+    expect(checked.stdout).toMatch(/recorded runs +1\n[^]*with another outcome +1\n/)
+    expect(complaint(checked)).toBe("refold: 1 of 1 recorded run failed the check: 1 with another outcome")
   })
 
   it("names and counts an unknown workflow, a newer schema and a broken line", async () => {
@@ -75,30 +75,32 @@ describe("refold recorded-runs check", () => {
     expect(checked.stdout).toContain(
       `✗ ${first}, invoice version 7\n  workflow "invoice" version 7 is not registered here`
     )
-    expect(checked.stdout).toContain(`2. LineAdded: its payload has schema version 2, and this build knows up to 1`)
+    expect(checked.stdout).toContain(
+      `2. LineAdded: its payload has schema version 2, and this build reads up to version 1`
+    )
     expect(checked.stdout).toMatch(/line \d+: it is not JSON/)
-    expect(complaint(checked)).toContain("1 of an unknown workflow, 1 of a newer schema, 1 with a broken line")
+    expect(complaint(checked)).toContain("1 with an unknown workflow, 1 with a newer schema, 1 with a broken line")
 
     const piped = await refoldOfExamples(directory, ["recorded-runs", "check", target, "--jsonl"])
     expect(piped.code).toBe(1)
-    const histories = piped.stdout
+    const runs = piped.stdout
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line))
-    expect(histories.map(({ file }) => file)).toEqual(files)
-    expect(histories[0].problem).toEqual({ _tag: "UnknownWorkflow", name: "invoice", version: 7 })
+    expect(runs.map(({ file }) => file)).toEqual(files)
+    expect(runs[0].problem).toEqual({ _tag: "UnknownWorkflow", name: "invoice", version: 7 })
   })
 
   it("of a program without definitions names every typed workflow as unknown", async () => {
     const checked = await refold(directory, ["recorded-runs", "check", golden, "--json"])
     expect(checked.code).toBe(1)
-    expect(JSON.parse(checked.stdout)).toMatchObject({ historyCount: 14, unknownWorkflowCount: 13, failedCount: 13 })
+    expect(JSON.parse(checked.stdout)).toMatchObject({ runCount: 14, unknownWorkflowCount: 13, failedCount: 13 })
   })
 
   it("says where it found nothing to check", async () => {
     const empty = await mkdtemp(join(directory, "empty-"))
     const nothing = await refold(directory, ["recorded-runs", "check", empty])
     expect([nothing.code, nothing.stdout]).toEqual([1, ""])
-    expect(complaint(nothing)).toContain("holds no history")
+    expect(complaint(nothing)).toContain("has no recorded run")
   })
 })

@@ -38,12 +38,12 @@ const released = definitions.flatMap(({ events, name, version }) => [
   )
 ])
 
-describe("Golden histories", () => {
+describe("Golden runs", () => {
   it.effect("are read by this build as they were by the build that recorded them", () =>
     Effect.gen(function* () {
       const report = yield* RecordedRuns.check(directory)
       assert.deepStrictEqual(report.failures, [])
-      assert.isAtLeast(report.historyCount, 14)
+      assert.isAtLeast(report.runCount, 14)
       assert.strictEqual(report.undecidedCount, 0)
     }).pipe(Effect.provide(layer))
   )

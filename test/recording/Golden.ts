@@ -1,7 +1,7 @@
 /**
- * The golden histories: what was recorded of each definition and each schema version when it was released.
+ * The golden runs: what was recorded of each definition and each schema version when it was released.
  *
- * A golden file never changes. A new version of a schema needs a history of its own: write its steps here, then
+ * A golden file never changes. A new version of a schema needs a run of its own: write its steps here, then
  * `node --conditions=@refold/source test/recording/Golden.ts` writes the files that are not there yet.
  */
 import { NodeServices } from "@effect/platform-node"

@@ -1,4 +1,4 @@
-/** Histories line by line: what a build makes of an event, what of it is recorded, and which difference a check shows. */
+/** Recorded runs, line by line: the outcome of an event, what is recorded of it, and which differences a check finds. */
 import { assert, describe, it } from "@effect/vitest"
 import {
   type ExecutionState,
@@ -207,8 +207,8 @@ describe("RecordedRun.replay", () => {
     )
     assert.strictEqual(reasonOf(added(4, 5)), "it follows position 2")
     assert.strictEqual(reasonOf(added(3, 5, { execution_id: "tab-2" })), "it is an event of another execution")
-    assert.strictEqual(reasonOf(added(2, 5)), "it is in the history twice")
-    assert.strictEqual(reasonOf(started({ cents: 0 })), "it is in the history twice")
+    assert.strictEqual(reasonOf(added(2, 5)), "it is in the run twice")
+    assert.strictEqual(reasonOf(started({ cents: 0 })), "it is in the run twice")
   })
 
   it("decides a start once more: its data, or none, who asked, and under which ids", () => {
@@ -597,7 +597,7 @@ describe("RecordedRun.check, of data", () => {
   })
 })
 
-describe("RecordedRun.check, of events that end a history", () => {
+describe("RecordedRun.check, of events that end a run", () => {
   it("shows a payload of a version that is not known yet, though its fold would not need it", () => {
     for (const [event, knownVersion] of [
       [added(2, 5, { schema_version: 3 }), 2],
@@ -620,7 +620,7 @@ describe("RecordedRun.check, of events that end a history", () => {
 
   it("shows why an event cannot be folded", () => {
     assert.deepStrictEqual(checkOn(Tab, { event: added(1, 5) }), {
-      differences: [{ position: 1, eventName: "Added", _tag: "Unreadable", reason: "it is in the history twice" }]
+      differences: [{ position: 1, eventName: "Added", _tag: "Unreadable", reason: "it is in the run twice" }]
     })
   })
 })

@@ -1,4 +1,4 @@
-/** Recording histories and checking them: what a change of a definition shows, and what is wrong with a file. */
+/** Recording runs and checking them: which differences a changed definition shows, and what is wrong with a file. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Upcast, Workflow, type Submission } from "@refold/core"
@@ -84,7 +84,7 @@ const checkWith = (directory: string, ...definitions: ReadonlyArray<Workflow.Wor
 const on = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
   Effect.provide([memory({ definitions }), NodeServices.layer])
 
-/** The differences that a build with this definition shows in the history of `steps`. */
+/** The differences that a build with this definition shows in the run of `steps`. */
 const differencesOf = (changed: Workflow.Workflow) =>
   Effect.gen(function* () {
     yield* tell("claim-1", steps)
@@ -247,7 +247,7 @@ describe("RecordedRuns.check", () => {
     }).pipe(Effect.scoped, on(Claim))
   )
 
-  it.effect("bounds what it keeps of one history", () =>
+  it.effect("bounds what it keeps of one run", () =>
     Effect.gen(function* () {
       yield* tell(
         "claim-1",
@@ -288,7 +288,7 @@ describe("RecordedRuns.record", () => {
     Effect.gen(function* () {
       yield* tell("claim-1", steps)
       const { directory, summary } = yield* Effect.provide(recordAll(), Workflows.layer())
-      assert.deepInclude(summary, { historyCount: 1, unknownWorkflowCount: 1, undecidedCount: 0 })
+      assert.deepInclude(summary, { runCount: 1, unknownWorkflowCount: 1, undecidedCount: 0 })
       assert.strictEqual((yield* checkWith(directory, Claim)).failedCount, 0)
       const report = yield* checkWith(directory, Stricter)
       assert.deepStrictEqual(
@@ -314,7 +314,7 @@ describe("RecordedRuns.record", () => {
     }).pipe(Effect.scoped, on(Claim))
   )
 
-  it.effect("ends a history that is too long, or too large, and checks what it has", () =>
+  it.effect("ends a run that is too long, or too large, and checks what it has", () =>
     Effect.gen(function* () {
       const text = "x".repeat(200_000)
       const open = (count: number, payload: Workflow.OpenData) =>
@@ -322,7 +322,7 @@ describe("RecordedRuns.record", () => {
       yield* tell("long", open(RecordedRuns.maxEventCount + 10, {}), "notes")
       yield* tell("large", open(60, { text }), "notes")
       const { directory, summary } = yield* recordAll()
-      assert.deepInclude(summary, { historyCount: 2, shortenedCount: 2, endedByRedactionCount: 0 })
+      assert.deepInclude(summary, { runCount: 2, shortenedCount: 2, endedByRedactionCount: 0 })
       const report = yield* Effect.provide(RecordedRuns.check(directory), Workflows.layerOpen())
       assert.strictEqual(report.failedCount, 0)
       assert.strictEqual(report.eventCount, summary.eventCount)
@@ -354,7 +354,7 @@ describe("RecordedRuns.record, redacted", () => {
     Effect.gen(function* () {
       yield* tell("claim-1", steps)
       const { directory, summary } = yield* recordAll({ isRedacted: true })
-      assert.deepInclude(summary, { historyCount: 1, eventCount: 5, undecidedCount: 0, shortenedCount: 0 })
+      assert.deepInclude(summary, { runCount: 1, eventCount: 5, undecidedCount: 0, shortenedCount: 0 })
       const text = yield* textOf(directory)
       assert.deepStrictEqual(
         secrets.filter((secret) => text.includes(secret)),
@@ -380,7 +380,7 @@ describe("RecordedRuns.record, redacted", () => {
     }).pipe(Effect.scoped, on(Claim))
   )
 
-  it.effect("ends a history before the event that no longer folds, and leaves out what it has no definition of", () =>
+  it.effect("ends a run before the event that no longer folds, and leaves out what it has no definition of", () =>
     Effect.gen(function* () {
       const Coded = Workflow.make({
         name: "coded",
@@ -401,7 +401,7 @@ describe("RecordedRuns.record, redacted", () => {
         yield* tell("claim-1", steps)
         const { directory, summary } = yield* Effect.provide(recordAll({ isRedacted: true }), Workflows.layer(Coded))
         assert.deepInclude(summary, {
-          historyCount: 1,
+          runCount: 1,
           eventCount: 1,
           shortenedCount: 1,
           endedByRedactionCount: 1,
@@ -416,7 +416,7 @@ describe("RecordedRuns.record, redacted", () => {
 // --- What is wrong with a file ----------------------------------------------------------------------------------------
 
 describe("RecordedRuns.check, of files that are broken", () => {
-  /** The history of `steps` as lines, changed, checked. */
+  /** The run of `steps` as lines, changed, checked. */
   const checkChanged = (change: (lines: ReadonlyArray<string>) => ReadonlyArray<string> | Uint8Array) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
@@ -437,7 +437,7 @@ describe("RecordedRuns.check, of files that are broken", () => {
     readonly [title: string, line: number, change: Parameters<typeof checkChanged>[0], problem: RegExp]
   > = [
     ["no JSON", 4, (lines) => lines.with(3, "{"), /it is not JSON/],
-    ["another object", 3, (lines) => lines.with(2, "{}"), /^event is not as a history has it/],
+    ["another object", 3, (lines) => lines.with(2, "{}"), /^event does not fit the format of a recorded run/],
     [
       "a field of another kind",
       3,
@@ -445,14 +445,14 @@ describe("RecordedRuns.check, of files that are broken", () => {
       /^event\.position/
     ],
     ["an event left out", 3, (lines) => lines.toSpliced(2, 1), /at position 3, not 2/],
-    ["an end that is missing", 5, (lines) => lines.slice(0, 4), /ends here, but its header tells of 5 events/],
+    ["an end that is missing", 5, (lines) => lines.slice(0, 4), /ends here, but its header announces 5 events/],
     [
       "more than its header tells of",
       7,
       (lines) => lines.with(0, lines[0]?.replace(`"eventCount":5`, `"eventCount":4`) ?? ""),
-      /its header tells of 4/
+      /its header announces 4/
     ],
-    ["no header", 1, (lines) => lines.slice(1), /^history is not as a history has it/],
+    ["no header", 1, (lines) => lines.slice(1), /^history does not fit the format of a recorded run/],
     ["nothing", 1, () => [], /it is not JSON/],
     ["bytes of no text", 1, () => new Uint8Array([0xff, 0xfe]), /not UTF-8/],
     [
@@ -469,7 +469,7 @@ describe("RecordedRuns.check, of files that are broken", () => {
       assert.strictEqual(checked.problem?._tag, "BrokenLine")
       assert.deepInclude(checked.problem, { line })
       assert.match(checked.problem?._tag === "BrokenLine" ? checked.problem.problem : "", problem)
-      assert.deepInclude(checked.report, { failedCount: 1, brokenLineCount: 1, historyCount: 1 })
+      assert.deepInclude(checked.report, { failedCount: 1, brokenLineCount: 1, runCount: 1 })
     })
   )
 
@@ -484,17 +484,17 @@ describe("RecordedRuns.check, of files that are broken", () => {
     })
   )
 
-  it.effect("goes on with the other histories, in order of their names, those below included", () =>
+  it.effect("goes on with the other runs, in order of their names, those below included", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       yield* tell("claim-1", steps)
       const { directory } = yield* recordAll()
       yield* fs.makeDirectory(join(directory, "sub"))
-      yield* fs.writeFileString(join(directory, "a.jsonl"), "no history\n")
-      yield* fs.writeFileString(join(directory, "sub", "b.jsonl"), "no history\n")
+      yield* fs.writeFileString(join(directory, "a.jsonl"), "no run\n")
+      yield* fs.writeFileString(join(directory, "sub", "b.jsonl"), "no run\n")
       yield* fs.writeFileString(join(directory, "README.md"), "not looked at\n")
       const report = yield* checkWith(directory, Claim)
-      assert.deepInclude(report, { historyCount: 3, brokenLineCount: 2, eventCount: 5 })
+      assert.deepInclude(report, { runCount: 3, brokenLineCount: 2, eventCount: 5 })
       assert.deepStrictEqual(
         report.failures.map(({ file }) => file),
         ["a.jsonl", join("sub", "b.jsonl")]
@@ -502,7 +502,7 @@ describe("RecordedRuns.check, of files that are broken", () => {
     }).pipe(Effect.scoped, on(Claim))
   )
 
-  it.effect("fails for a directory that is not there, and for one without a history", () =>
+  it.effect("fails for a directory that is not there, and for one without a run", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()

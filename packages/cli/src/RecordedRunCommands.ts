@@ -1,4 +1,4 @@
-/** Commands about recorded histories: recorded-runs export, recorded-runs check. */
+/** Commands about recorded runs: recorded-runs export, recorded-runs check. */
 import { RecordedRuns } from "@refold/testing/recording"
 import type { RecordedRun } from "@refold/testing/recording"
 import { Effect, Schema } from "effect"
@@ -15,17 +15,17 @@ const exportSample = Command.make(
     sample: Flag.Int("sample").pipe(
       Flag.withMetavar("N"),
       Flag.withDescription(
-        `Executions at most, spread over workflows, states and lengths; up to ${RecordedRuns.maxSampleSize}`
+        `Maximum number of executions, up to ${RecordedRuns.maxSampleSize}, spread over workflows, states and lengths`
       ),
       Flag.withDefault(100)
     ),
     out: Flag.String("out").pipe(
       Flag.withMetavar("DIR"),
       Flag.withDescription("Directory for the files, one per execution"),
-      Flag.withDefault("histories")
+      Flag.withDefault("recorded-runs")
     ),
     redact: Flag.Boolean("redact").pipe(
-      Flag.withDescription("Put pseudonyms in place of texts in payloads, user ids, tenant and ids"),
+      Flag.withDescription("Replace texts in payloads, user ids, the tenant and ids by pseudonyms"),
       Flag.withDefault(false)
     ),
     json: Flags.json
@@ -44,43 +44,42 @@ const exportSample = Command.make(
       ? Output.printJson(summary)
       : Output.printLines(
           ...Output.pairs([
-            ["histories written", `${summary.historyCount} to ${out}`],
+            ["runs written", `${summary.runCount} to ${out}`],
             ["events", String(summary.eventCount)],
-            ...counted(summary.shortenedCount, "shortened", "only the beginning of the execution"),
+            ...counted(summary.shortenedCount, "shortened", "they hold only the first events of the execution"),
             ...counted(
               summary.endedByRedactionCount,
               "ended by redaction",
-              "the next event does not fold once redacted"
+              "the next event no longer folds once it is redacted"
             ),
             ...counted(summary.unknownWorkflowCount, "without states", "their definition is not registered here"),
-            ...counted(summary.leftOutCount, "left out", "of an unknown workflow, or too large"),
-            ...counted(
-              summary.undecidedCount,
-              "undecided events",
-              "this build would not decide them as the log has them"
-            )
+            ...counted(summary.leftOutCount, "left out", "their workflow is unknown, or they are too large"),
+            ...counted(summary.undecidedCount, "undecided events", "this build decides them differently from the log")
           ])
         )
   }, Effect.provide(Store.layer))
 ).pipe(
-  Command.withDescription("Write a sample of a tenant's executions to files, for `recorded-runs check`"),
+  Command.withDescription("Write a sample of a tenant's executions to files, for `refold recorded-runs check`"),
   Command.withExamples([
-    { command: "refold recorded-runs export --tenant acme --sample 50", description: "Fifty of them, to ./histories" },
+    {
+      command: "refold recorded-runs export --tenant acme --sample 50",
+      description: "Fifty executions, to ./recorded-runs"
+    },
     {
       command: "refold recorded-runs export --tenant acme --sample 200 --redact --out test/recording/acme",
-      description: "To be kept beside the code: without names and texts"
+      description: "To commit with the code: without names and texts"
     }
   ])
 )
 
-const labels = { choosing: "executions seen", writing: "histories written" }
+const labels = { choosing: "executions seen", writing: "runs written" }
 
 const counted = (count: number, name: string, what: string): ReadonlyArray<readonly [string, string]> =>
   count === 0 ? [] : [[name, `${count}; ${what}`]]
 
-/** This build does not read every history as it was; the report says where. */
-export class HistoriesDiffer extends Schema.TaggedError<HistoriesDiffer>()("HistoriesDiffer", {
-  historyCount: Schema.Int,
+/** Some runs failed the check; the report says where. */
+export class RecordedRunsDiffer extends Schema.TaggedError<RecordedRunsDiffer>()("RecordedRunsDiffer", {
+  runCount: Schema.Int,
   failedCount: Schema.Int,
   differentCount: Schema.Int,
   unknownWorkflowCount: Schema.Int,
@@ -89,14 +88,14 @@ export class HistoriesDiffer extends Schema.TaggedError<HistoriesDiffer>()("Hist
 }) {
   override get message(): string {
     const counts = [
-      [this.differentCount, "of another outcome"],
-      [this.unknownWorkflowCount, "of an unknown workflow"],
-      [this.newerSchemaCount, "of a newer schema"],
+      [this.differentCount, "with another outcome"],
+      [this.unknownWorkflowCount, "with an unknown workflow"],
+      [this.newerSchemaCount, "with a newer schema"],
       [this.brokenLineCount, "with a broken line"]
     ] as const
-    const said = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-    const all = this.historyCount === 1 ? "1 history" : `${this.historyCount} histories`
-    return `Of ${all}, ${this.failedCount} ${this.failedCount === 1 ? "is" : "are"} not read as recorded: ${said.join(", ")}`
+    const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+    const all = this.runCount === 1 ? "1 recorded run" : `${this.runCount} recorded runs`
+    return `${this.failedCount} of ${all} failed the check: ${parts.join(", ")}`
   }
 }
 
@@ -104,54 +103,56 @@ const check = Command.make(
   "check",
   {
     directory: Argument.String("directory").pipe(
-      Argument.withDescription("Directory of the files, and what is below it")
+      Argument.withDescription("Directory with the recorded runs; subdirectories are included")
     ),
     json: Flags.json,
     jsonl: Flags.jsonLines
   },
   Effect.fnUntraced(function* ({ directory, json, jsonl }) {
-    const report = yield* RecordedRuns.check(directory, (history) => {
+    const report = yield* RecordedRuns.check(directory, (run) => {
       if (json) return Effect.void
-      if (jsonl) return Output.printJsonLine(history)
-      const lines = describe(history)
+      if (jsonl) return Output.printJsonLine(run)
+      const lines = describe(run)
       return lines.length === 0 ? Effect.void : Output.printLines(...lines)
     })
     if (json) yield* Output.printJson(report)
     else if (!jsonl) {
       yield* Output.printLines(
         ...Output.pairs([
-          ["histories", String(report.historyCount)],
+          ["recorded runs", String(report.runCount)],
           ["events replayed", String(report.eventCount)],
-          ...counted(report.undecidedCount, "undecided events", "not decided as in the log when they were recorded"),
-          ["read as they were", String(report.historyCount - report.failedCount)],
-          ["of another outcome", String(report.differentCount)],
-          ["of an unknown workflow", String(report.unknownWorkflowCount)],
-          ["of a newer schema", String(report.newerSchemaCount)],
+          ...counted(
+            report.undecidedCount,
+            "undecided events",
+            "the recording build decided them differently from the log"
+          ),
+          ["replayed as recorded", String(report.runCount - report.failedCount)],
+          ["with another outcome", String(report.differentCount)],
+          ["with an unknown workflow", String(report.unknownWorkflowCount)],
+          ["with a newer schema", String(report.newerSchemaCount)],
           ["with a broken line", String(report.brokenLineCount)]
         ])
       )
     }
-    if (report.failedCount > 0) return yield* new HistoriesDiffer(report)
+    if (report.failedCount > 0) return yield* new RecordedRunsDiffer(report)
   })
 ).pipe(
-  Command.withDescription(
-    "Replay recorded histories with the definitions of this build, and show what it makes of them"
-  ),
+  Command.withDescription("Replay recorded runs with the definitions of this build, and show where it differs"),
   Command.withExamples([
     {
-      command: "refold recorded-runs check histories",
-      description: "Before a deploy: exit 1 when one is not read as it was"
+      command: "refold recorded-runs check recorded-runs",
+      description: "Before a deploy: exits with 1 if a run fails the check"
     },
     {
-      command: "refold recorded-runs check histories --jsonl",
-      description: "One JSON value per history, for a program"
+      command: "refold recorded-runs check recorded-runs --jsonl",
+      description: "One JSON value per run, for a program"
     }
   ])
 )
 
-/** The lines about a history that is not read as it was; none about one that is. */
-const describe = (history: RecordedRuns.CheckedHistory): ReadonlyArray<string> => {
-  const { differenceCount, differences, executionId, file, problem, tenant, workflow } = history
+/** The lines about a run that does not replay as recorded; none for other runs. */
+const describe = (run: RecordedRuns.CheckedRun): ReadonlyArray<string> => {
+  const { differenceCount, differences, executionId, file, problem, tenant, workflow } = run
   if (problem === undefined && differenceCount === 0) return []
   const name = workflow === undefined ? "" : `, ${workflow.name} version ${workflow.version}`
   const execution = executionId === undefined ? "" : `, ${tenant}/${executionId}`
@@ -172,7 +173,7 @@ const describeProblem = (problem: RecordedRuns.Problem): string => {
     case "UnknownWorkflow":
       return `workflow "${problem.name}" version ${problem.version} is not registered here: check with a program that has its definition`
     case "NewerFormat":
-      return `its format has version ${problem.formatVersion}, and this build knows up to ${problem.knownVersion}: update Refold`
+      return `its format is version ${problem.formatVersion}, and this build reads up to version ${problem.knownVersion}: update Refold`
     case "BrokenLine":
       return `line ${problem.line}: ${problem.problem}`
   }
@@ -190,7 +191,7 @@ const describeDifference = (difference: RecordedRun.Difference): ReadonlyArray<s
         "data",
         ...difference.changes.map(
           ({ found, path, recorded }) =>
-            `${path === "" ? "all of it" : path} was ${brief(recorded)}, now ${brief(found)}`
+            `${path === "" ? "the whole value" : path} was ${brief(recorded)}, now ${brief(found)}`
         ),
         ...(hidden === 0 ? [] : [`and ${hidden} more`])
       ]
@@ -199,7 +200,7 @@ const describeDifference = (difference: RecordedRun.Difference): ReadonlyArray<s
       return [`the data${difference.path} ${difference.problem}`]
     case "NewerSchema":
       return [
-        `its payload has schema version ${difference.schemaVersion}, and this build knows up to ${difference.knownVersion}`
+        `its payload has schema version ${difference.schemaVersion}, and this build reads up to version ${difference.knownVersion}`
       ]
     case "Unreadable":
       return [`cannot be folded: ${difference.reason}`]
@@ -220,7 +221,7 @@ const describeVerdict = (verdict: RecordedRun.Verdict): string => {
 const describeState = ({ currentState, isComplete }: { readonly currentState: string; readonly isComplete: boolean }) =>
   currentState + (isComplete ? " (complete)" : "")
 
-/** Characters of a value at most; `--json` has it whole. */
+/** Maximum characters of a value; `--json` prints all of it. */
 const maxValueLength = 100
 
 const brief = (value: unknown): string => {
@@ -229,10 +230,10 @@ const brief = (value: unknown): string => {
 }
 
 export const recordedRuns = Command.make("recorded-runs").pipe(
-  Command.withDescription("Recorded histories: what this build makes of what has happened"),
+  Command.withDescription("Record runs, and check that this build replays them as recorded"),
   Command.withExamples([
-    { command: "refold recorded-runs export --tenant acme --redact", description: "Record them, where the data is" },
-    { command: "refold recorded-runs check histories", description: "Replay them, before a deploy" }
+    { command: "refold recorded-runs export --tenant acme --redact", description: "Record runs, where the data is" },
+    { command: "refold recorded-runs check recorded-runs", description: "Replay them before a deploy" }
   ]),
   Command.withSubcommands([exportSample, check])
 )

@@ -1,9 +1,9 @@
 /**
- * Recorded histories: the events of an execution, each with what the build that recorded them made of it. Another build
- * replays them, and says what it makes of them instead.
+ * A recorded run: the events of one execution, each with the decision and the state that the recording build replayed.
+ * Another build replays the same events and reports where its decisions or states differ.
  *
- * A history is a header and one line per event, in order from the first one on. It is a stored format: files of it outlive
- * the build that wrote them.
+ * A run is a header and one line per event, in order from the first event. It is a stored format: files of it outlive the
+ * build that wrote them.
  */
 import type { ExecutionState } from "@refold/core"
 import {
@@ -19,20 +19,20 @@ import {
 } from "@refold/core"
 import { JsonPointer, Result, Schema } from "effect"
 
-/** Version of the format of a history itself. A reader refuses a newer one. */
+/** Version of the file format. A reader refuses a newer one. */
 export const formatVersion = 1
 
 export const Header = Schema.Struct({
-  /** The format version. */
+  /** The format version, under its first name: files outlive builds. */
   history: Schema.Int.check(Schema.isGreaterThan(0)),
   workflow: WorkflowRef,
-  /** Lines that follow: a file with fewer was cut off. */
+  /** Number of lines that follow. A file with fewer lines is incomplete. */
   eventCount: Schema.Int.check(Schema.isGreaterThan(0)),
   isRedacted: Schema.Boolean
 })
 export type Header = typeof Header.Type
 
-/** What `decide` says of an event that was submitted once more, on the state before it. */
+/** What `decide` returns for the event, submitted again on the state before it. */
 export const Verdict = Schema.TaggedUnion({
   Accepted: { toState: Schema.String },
   /** `error` is the tag of the refusal, `reason` its sentence. */
@@ -42,13 +42,13 @@ export const Verdict = Schema.TaggedUnion({
 })
 export type Verdict = typeof Verdict.Type
 
-/** The state after an event. Its position and its instants are the event's own. */
+/** The state after an event. Its position and instants are those of the event. */
 export const StateRecord = Schema.Struct({
   currentState: Identifier.Identifier,
   isComplete: Schema.Boolean,
-  /** Whether the data is what its schema says. */
+  /** Whether the data matches its schema. */
   isValid: Schema.Boolean,
-  /** The data as a store would keep it; absent when it cannot be, and in a file also when the event left it as it was. */
+  /** The encoded data. Absent when it cannot be encoded; in a file also when the event did not change it. */
   data: Schema.optionalKey(Schema.Json)
 })
 export type StateRecord = typeof StateRecord.Type
@@ -56,8 +56,8 @@ export type StateRecord = typeof StateRecord.Type
 /**
  * **Details**
  *
- * `verdict` and `state` are absent where the build that recorded the history had no definition or could not read the event.
- * Without them, the event is expected to be accepted, and to lead to its `to_state`.
+ * `verdict` and `state` are absent where the recording build had no definition, or could not fold the event. The check then
+ * expects the event to be accepted and to lead to its `to_state`.
  */
 export const Line = Schema.Struct({
   event: WorkflowEvent,
@@ -66,24 +66,24 @@ export const Line = Schema.Struct({
 })
 export type Line = typeof Line.Type
 
-/** A part of the data that is not as recorded. `path` is a JSON pointer; a side on which the part is missing is absent. */
+/** A part of the data that differs from the recording. `path` is a JSON pointer. A side that lacks the part is absent. */
 export interface Change {
   readonly path: string
   readonly recorded?: Json.Json
   readonly found?: Json.Json
 }
 
-/** What a build makes of an event in place of what was recorded. */
+/** How the replay of an event differs from the recording. */
 export type Difference = { readonly position: number; readonly eventName: string } & (
   | { readonly _tag: "Decision"; readonly recorded: Verdict; readonly found: Verdict }
   | { readonly _tag: "State"; readonly recorded: StateName; readonly found: StateName }
   /** The first {@link maxChanges} changes, and how many there are. */
   | { readonly _tag: "Data"; readonly changes: ReadonlyArray<Change>; readonly changeCount: number }
-  /** The data is no longer what its schema says. */
+  /** The data no longer matches its schema. */
   | { readonly _tag: "InvalidData"; readonly path: string; readonly problem: string }
-  /** The payload is of a version that this build does not know yet. Ends the history. */
+  /** This build does not know the schema version of the payload yet. Ends the check of the run. */
   | { readonly _tag: "NewerSchema"; readonly schemaVersion: number; readonly knownVersion: number }
-  /** The event cannot be folded. Ends the history. */
+  /** The event cannot be folded. Ends the check of the run. */
   | { readonly _tag: "Unreadable"; readonly reason: string }
 )
 
@@ -94,36 +94,37 @@ interface StateName {
 
 export const maxChanges = 20
 
-/** What a build makes of one event. */
+/** What this build replays for one event. */
 export interface Outcome {
   readonly after: ExecutionState.ExecutionState
-  /** Absent for the first event of an imported log, which nobody decided. */
+  /** Absent for the first event of an imported log, which no decision made. */
   readonly verdict?: Verdict
   readonly state: StateRecord
-  /** What is wrong with the data, if `state` is not valid. */
+  /** Why the data is not valid, if it is not. */
   readonly problem?: Json.JsonProblem
 }
 
 /**
- * Folds an event into the state before it, and decides it once more. What a definition throws is part of the answer.
+ * Folds an event into the state before it, and decides it again. An exception of the definition is part of the outcome.
  *
  * **Details**
  *
- * Fails with the reason when the event cannot be folded. Its payload is decided in its current version, however large.
+ * Fails with the reason when the event cannot be folded. The decision gets the payload upcast to the current version, of any
+ * size.
  */
 export const replay = (
   workflow: Workflow.Workflow,
   before: ExecutionState.ExecutionState | undefined,
   event: WorkflowEvent
 ): Result.Result<Outcome, string> => {
-  // First, since `evolve` might change what the guards are to see.
+  // First, because a faulty `evolve` might change data that the guards read.
   const verdict = decideAgain(workflow, before, event)
   return Result.flatMap(
     attempt(() => Replay.evolve(workflow, before, event)),
     (folded) => {
       if (Result.isFailure(folded)) return Result.fail(folded.failure.reason)
       const after = folded.success
-      if (after === undefined || after === before) return Result.fail("it is in the history twice")
+      if (after === undefined || after === before) return Result.fail("it is in the run twice")
       return Result.map(
         attempt(() => examine(workflow, after)),
         (examined) => ({ after, ...(verdict === undefined ? {} : { verdict }), ...examined })
@@ -152,7 +153,7 @@ const decideAgain = (
 const decide = (workflow: Workflow.Workflow, before: ExecutionState.ExecutionState, event: WorkflowEvent) => {
   const { event_name, event_type, metadata, user_id } = event
   const schema = workflow.events[event_name]
-  // A version that no upcaster reads is refused with the payload as it stands; folding it says why.
+  // Without an upcaster for its version, the stored payload is decided as it is; the fold then reports why it fails.
   const payload =
     schema === undefined
       ? event.payload
@@ -166,7 +167,7 @@ const decide = (workflow: Workflow.Workflow, before: ExecutionState.ExecutionSta
     metadata,
     ...(user_id === undefined ? {} : { user_id }),
     ...(payload === undefined ? {} : { payload }),
-    // Of a typed workflow the table says where it leads, which is what is asked here.
+    // A typed workflow finds the target in its own table: exactly that is compared with the recording.
     ...(Workflow.isOpen(workflow) ? { to_state: event.to_state } : {})
   }
   return Decision.decide(workflow, before, submission, { maxPayloadBytes: Number.POSITIVE_INFINITY })
@@ -196,22 +197,22 @@ const examine = (
   return { state: { currentState, isComplete, isValid: false, data }, problem }
 }
 
-/** What a definition does, and what it throws as a sentence. */
+/** Runs code of a definition; its exception becomes a sentence. */
 const attempt = <A>(run: () => A): Result.Result<A, string> =>
   Result.try({ try: run, catch: (cause) => `the definition threw ${String(cause)}` })
 
-/** A history being recorded or checked: what its next line is seen against. */
+/** Progress of recording or checking a run: what the next line is compared with. */
 export interface Cursor {
   readonly state: ExecutionState.ExecutionState | undefined
-  /** The data that the file recorded last. */
+  /** The last data in the file. */
   readonly recordedData: Json.Json | undefined
-  /** What was last said of the data, so that it is not said again for every event that follows. */
-  readonly said: string
+  /** The last report about the data, as text: the same report is not repeated for each later event. */
+  readonly reported: string
 }
 
-export const origin: Cursor = { state: undefined, recordedData: undefined, said: "[]" }
+export const origin: Cursor = { state: undefined, recordedData: undefined, reported: "[]" }
 
-/** The line of an event that was replayed; its data is left out when it is that of the cursor. */
+/** The line of a replayed event. Leaves the data out when it equals that of the cursor. */
 export const record = (
   cursor: Cursor,
   event: WorkflowEvent,
@@ -220,7 +221,7 @@ export const record = (
   const { data, ...rest } = state
   const isAsBefore = data === undefined || isSameJson(data, cursor.recordedData)
   return {
-    // As text, since a handler may change the data that it is given next.
+    // Cloned, because a faulty handler may change the data that it gets for the next event.
     cursor: { ...cursor, state: after, recordedData: isAsBefore ? cursor.recordedData : structuredClone(data) },
     line: {
       event,
@@ -230,18 +231,18 @@ export const record = (
   }
 }
 
-/** One line checked: the differences, and where the next line begins; no cursor when the history cannot go on. */
+/** The check of one line: its differences, and the cursor for the next line. Without a cursor the run ends here. */
 export interface Checked {
   readonly differences: ReadonlyArray<Difference>
   readonly cursor?: Cursor
 }
 
 /**
- * Replays an event with a definition, and compares with the line what comes of it.
+ * Replays an event with a definition, and compares the outcome with the recorded line.
  *
  * **Details**
  *
- * Data that differs as it did after the event before is not reported again.
+ * Data that differs in the same way as after the previous event is not reported again.
  */
 export const check = (workflow: Workflow.Workflow, cursor: Cursor, line: Line): Checked => {
   const { event } = line
@@ -265,25 +266,25 @@ export const check = (workflow: Workflow.Workflow, cursor: Cursor, line: Line): 
   if (recorded !== undefined && nameOf(recorded) !== nameOf(state)) {
     differences.push({ ...at, _tag: "State", recorded: toName(recorded), found: toName(state) })
   }
-  // Not by `??`: null is data too.
+  // Not with `??`: null is valid data.
   const isAsBefore = recorded !== undefined && recorded.data === undefined
   const recordedData = isAsBefore ? cursor.recordedData : recorded?.data
   const changes = recordedData === undefined || state.data === undefined ? [] : changesBetween(recordedData, state.data)
   const invalid = problem !== undefined && recorded?.isValid !== false ? [problem] : []
-  const said = JSON.stringify([...changes, ...invalid])
-  if (said !== cursor.said) {
+  const reported = JSON.stringify([...changes, ...invalid])
+  if (reported !== cursor.reported) {
     if (changes.length > 0) {
       differences.push({
         ...at,
         _tag: "Data",
-        // As they are now: a handler may change the data that it is given next.
+        // Cloned, because a faulty handler may change the data that it gets for the next event.
         changes: structuredClone(changes.slice(0, maxChanges)),
         changeCount: changes.length
       })
     }
     for (const each of invalid) differences.push({ ...at, _tag: "InvalidData", ...each })
   }
-  return { differences, cursor: { state: after, recordedData, said } }
+  return { differences, cursor: { state: after, recordedData, reported } }
 }
 
 const isSameVerdict = (left: Verdict, right: Verdict): boolean => {
@@ -315,9 +316,9 @@ const changesBetween = (recorded: Json.Json, found: Json.Json, path = ""): Reado
   ]
 }
 
-/** The parts of a value that has any. */
+/** The parts of an array or object; undefined for other values. */
 const membersOf = (value: Json.Json): ReadonlyMap<string, Json.Json> | undefined => {
-  if (Array.isArray(value)) return new Map(value.map((each, place) => [String(place), each]))
+  if (Array.isArray(value)) return new Map(value.map((each, index) => [String(index), each]))
   const object = Json.asObject(value)
   return object === undefined ? undefined : new Map(Object.entries(object))
 }

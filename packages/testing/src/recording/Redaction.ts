@@ -1,29 +1,29 @@
 /**
- * Redaction: events without what identifies people, of the same shape, so that a definition still folds them.
+ * Redaction replaces what identifies people in events. The events keep their shape, so that a definition still folds them.
  *
  * **Details**
  *
- * Replaced by pseudonyms: texts in payloads, user ids, tenant, execution ids and event ids. Metadata is left out, and the place
- * in the feed. Kept are
- * the names that a program gives (workflows, events, states, event types, fields), the texts that the schemas name as
- * literals, numbers, booleans and instants of the record.
+ * Pseudonyms replace the texts in payloads, user ids, tenants, execution ids and event ids. Metadata and the offset in the feed
+ * are removed. Names that a program gives (workflows, events, states, event types, fields), literals of the schemas,
+ * numbers, booleans and the instants of the record stay.
  *
- * A pseudonym has the length and the punctuation of its text, letters for letters, digits for digits. Of a date or a UUID
- * it is one as well. The same text under the same secret has the same pseudonym, wherever it stands; order is lost. Short
- * texts may share one, dates as well, of which there are 9,408; of two keys of one object that do, the last one's value stays.
+ * A pseudonym has the length and the punctuation of its text, letters for letters and digits for digits. The pseudonym of a
+ * date is a date, that of a UUID a UUID. Under one secret, a text has the same pseudonym everywhere; order is lost. Short texts
+ * may share a pseudonym, and so may dates, because there are only 9,408 of them. If two keys of one object become the
+ * same, the value of the last one stays.
  */
 import { Json, startedEventName, Upcast, Workflow, type WorkflowEvent } from "@refold/core"
 import { type Schema, SchemaAST } from "effect"
 import { hash } from "node:crypto"
 
-/** Redacts events of a workflow. Whoever has the secret can try which text a pseudonym stands for: throw it away. */
+/** Redacts events of a workflow. Discard the secret afterwards: with it, guesses at the original texts can be tested. */
 export const redactor = (workflow: Workflow.Workflow, secret: string): ((event: WorkflowEvent) => WorkflowEvent) => {
   const vocabularies = new Map(
     Object.entries(workflow.events).map(([eventName, event]) => [eventName, vocabularyOf(Upcast.schemaOf(event))])
   )
   vocabularies.set(startedEventName, vocabularyOf(workflow.dataSchema))
   return ({ payload, user_id, ...event }) => {
-    // Without a schema, keys are the columns of an imported log. An event that a definition no longer has may hold anything.
+    // In an open workflow, keys are the columns of an imported log. An event that the definition no longer has may hold anything.
     const vocabulary = Workflow.isOpen(workflow) ? fieldsOnly : (vocabularies.get(event.event_name) ?? nothing)
     return {
       ...event,
@@ -32,7 +32,7 @@ export const redactor = (workflow: Workflow.Workflow, secret: string): ((event: 
       execution_id: pseudonym(event.execution_id, secret),
       ...(user_id === undefined ? {} : { user_id: pseudonym(user_id, secret) }),
       ...(payload === undefined ? {} : { payload: redactJson(payload, vocabulary, secret) }),
-      // The partition is a hash of the ids, by which a guess at them could be tried.
+      // The partition is a hash of the ids, against which guesses at them could be tested.
       partition: 0,
       offset: event.position,
       metadata: {}
@@ -40,12 +40,12 @@ export const redactor = (workflow: Workflow.Workflow, secret: string): ((event: 
   }
 }
 
-/** What of a payload is the program's own words. */
+/** The words of a payload that the program defines. */
 interface Vocabulary {
   readonly fields: ReadonlySet<string>
-  /** Texts that a schema names. */
+  /** Texts that a schema names as literals. */
   readonly words: ReadonlySet<string>
-  /** Whether keys beyond the fields can be data. Where they cannot, an unknown one is a field of an older version. */
+  /** Whether keys other than the fields may be data. If not, an unknown key is a field of an older version. */
   readonly hasFreeKeys: boolean
 }
 
@@ -108,10 +108,10 @@ const redactJson = (value: Json.Json, vocabulary: Vocabulary, secret: string): J
   )
 }
 
-/** Pseudonyms tried until one is not the text itself, as can happen to short ones. */
+/** Attempts to find a pseudonym that differs from its text: for a short text the first may be equal. */
 const maxRounds = 16
 
-/** What stands for a text under a secret. A text without any letter or digit, but zeros, stays as it is. */
+/** The pseudonym of a text under a secret. A text of only punctuation and zeros stays as it is. */
 export const pseudonym = (text: string, secret: string): string => {
   for (let round = 0; round < maxRounds; round++) {
     const made = disguise(text, chanceOf(JSON.stringify([secret, text, round])))
@@ -120,10 +120,10 @@ export const pseudonym = (text: string, secret: string): string => {
   return text
 }
 
-/** A number from 0 to `count - 1`. */
+/** Draws a number from 0 to `count - 1`. */
 type Chance = (count: number) => number
 
-/** Numbers drawn from a hash, as many as are asked for. */
+/** Draws any amount of numbers from hashes of the seed. */
 const chanceOf = (seed: string): Chance => {
   let block = ""
   let blockCount = 0
@@ -147,7 +147,7 @@ const disguise = (text: string, chance: Chance): string => {
   if (id !== null) {
     const [, start = "", version = "", middle = "", variant = "", end = ""] = id
     const made = hex(start, chance) + version + hex(middle, chance) + variant + hex(end, chance)
-    // Its digits may become letters, whose case a schema may name.
+    // Digits may become letters; a schema may require their case.
     return /[A-F]/.test(text) ? made.toUpperCase() : made
   }
   const day = date.exec(text)
@@ -162,7 +162,7 @@ const disguise = (text: string, chance: Chance): string => {
   return `${disguised}${separator}${twoDigits(0, 24)}:${twoDigits(0, 60)}${seconds(rest.slice(whole.length), chance)}`
 }
 
-/** Seconds and their fraction; the offset, which is no secret, stays. */
+/** Replaces seconds and their fraction; keeps the offset, which is no secret. */
 const seconds = (text: string, chance: Chance): string => {
   const [whole, fraction = ""] = /^:[0-5]\d([.,]\d{1,9})?(?=$|Z|[ +-])/.exec(text) ?? []
   if (whole === undefined) return isOffset.test(text) ? text : letters(text, chance)
@@ -175,7 +175,7 @@ const isOffset = /^ ?(Z|[+-]\d{2}(:?\d{2})?)$/
 
 const hex = (text: string, chance: Chance): string => text.replaceAll(/[\da-f]/gi, () => chance(16).toString(16))
 
-/** A number does not get a leading zero, nor lose the one it has. Letters of any script become those of this one. */
+/** Replaces letters and digits. A number neither gains nor loses a leading zero. Letters of every script become Latin ones. */
 const letters = (text: string, chance: Chance): string => {
   let previous = ""
   return text.replaceAll(/[^]/gu, (char) => {
@@ -192,6 +192,6 @@ const replacementOf = (char: string, isFirst: boolean, chance: Chance): string =
     return char === "0" ? char : String(1 + chance(9))
   }
   if (/\p{Lu}/u.test(char)) return String.fromCodePoint(65 + chance(26))
-  // What is neither a letter nor plain punctuation (an emoji, an accent of its own) is a letter too: nothing shows through.
+  // Other characters (emoji, separate accents) are replaced like letters, so that nothing of the text shows.
   return /[\u0020-\u007e\s]/.test(char) && !/[a-z]/.test(char) ? char : String.fromCodePoint(97 + chance(26))
 }

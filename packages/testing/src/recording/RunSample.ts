@@ -1,12 +1,12 @@
 /**
- * A sample of a tenant's executions that is spread over what they are: workflows and their versions, states, lengths.
+ * A sample of a tenant's executions, spread over workflows and their versions, states and lengths.
  *
  * The same executions always give the same sample, so that two exports can be compared.
  */
 import { executionKey, type ExecutionRef, Identifier } from "@refold/core"
 import { hash } from "node:crypto"
 
-/** What an execution is chosen by; its header is one. */
+/** The properties by which an execution is chosen; a header has them. */
 export interface Candidate extends ExecutionRef {
   readonly workflow: { readonly name: string; readonly version: number }
   readonly currentState: string
@@ -15,18 +15,18 @@ export interface Candidate extends ExecutionRef {
 
 interface Ranked<A> {
   readonly candidate: A
-  /** Hash of its ids: of executions that are alike, those with the least are kept. */
+  /** Hash of its ids. Among similar executions, those with the smallest hashes are kept. */
   readonly rank: string
 }
 
 /**
- * Takes candidates one after the other and holds at most `size` of them.
+ * Makes a sample that receives candidates one by one and keeps at most `size` of them.
  *
  * **Details**
  *
- * Executions are alike when they share workflow, version, state, and the power of two that their length lies under. Each
- * kind keeps as many as any other, as far as it has them, chosen by a hash of their ids. With more kinds than places,
- * some kinds are left out.
+ * Executions are of one kind when they share workflow, version, state, and the next lower power of two of their length. All
+ * kinds keep the same number of executions, as far as they have so many, chosen by a hash of their ids. With more kinds
+ * than `size`, some kinds are left out.
  */
 export const make = <A extends Candidate>(size: number) => {
   const kinds = new Map<string, Array<Ranked<A>>>()
@@ -48,16 +48,16 @@ export const make = <A extends Candidate>(size: number) => {
       const kind = kinds.get(key) ?? []
       kinds.set(key, kind)
       const rank = hash("sha256", executionKey(candidate))
-      const place = kind.findIndex((each) => each.rank > rank)
-      kind.splice(place === -1 ? kind.length : place, 0, { candidate, rank })
+      const index = kind.findIndex((each) => each.rank > rank)
+      kind.splice(index === -1 ? kind.length : index, 0, { candidate, rank })
       addedCount += 1
       if (addedCount <= size) return
-      // Full from here on: whoever comes crowds one out.
+      // The sample is full: the largest kind loses its last candidate.
       const crowded = largest()
       crowded.pop()
       if (crowded.length === 0) for (const [name, each] of kinds) if (each === crowded) kinds.delete(name)
     },
-    /** Those held, in the order of their ids. */
+    /** The kept candidates, in order of their ids. */
     chosen: (): ReadonlyArray<A> =>
       [...kinds.values()]
         .flatMap((kind) => kind.map(({ candidate }) => candidate))
