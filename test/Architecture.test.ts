@@ -1,4 +1,4 @@
-/** Reads every source file and holds it to the directions of imports, and to what a library never does. */
+/** Reads every source file and checks the directions of imports and the things that a library never does. */
 import { globSync, readFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { posix } from "node:path"
@@ -9,10 +9,10 @@ import { parseAst } from "vitest/node"
 const root = new URL("..", import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), "utf8")
 
-// --- What a file says: its imports and its syntax ---------------------------------------------------------------------
+// --- Reading a file: its imports and its syntax -----------------------------------------------------------------------
 
 interface Source {
-  /** From the root of the repository, with forward slashes. */
+  /** Path from the root of the repository, with forward slashes. */
   readonly path: string
   readonly text: string
 }
@@ -24,7 +24,7 @@ interface Node {
 }
 
 interface Import {
-  /** A path from the root where the import is relative, else the specifier. */
+  /** The path from the root for a relative import, otherwise the specifier. */
   readonly target: string
   readonly isRelative: boolean
   readonly node: Node
@@ -71,7 +71,7 @@ const isMember = (node: unknown, object: string, property?: string): boolean =>
   isName(node["object"], object) &&
   (property === undefined || isName(node["property"], property))
 
-// --- Where a file belongs ---------------------------------------------------------------------------------------------
+// --- The folder of a file ---------------------------------------------------------------------------------------------
 
 const Manifest = Schema.Struct({
   name: Schema.String,
@@ -93,7 +93,7 @@ const folders = [
   "test"
 ]
 
-/** Per folder, the packages its files may import. Tests also see the tools of the root. */
+/** The packages that files may import, by folder. Tests may also import the tools of the root. */
 const declared = new Map(
   folders.map((folder) => {
     const { name, dependencies, peerDependencies } = manifest(folder)
@@ -115,10 +115,10 @@ const laws = (path: string) => below(path, "packages/testing/src/laws/")
 const cli = (path: string) => below(path, "packages/cli/src/")
 const runtime = (path: string) => below(path, "packages/runtime/src/")
 
-/** The folder that holds an `internal/`, where the path leads through one. */
+/** The folder that contains the `internal/` of the path, if it has one. */
 const ownerOfInternal = (path: string) => /^(.*\/)internal\//.exec(path)?.[1]
 
-/** The folder of a package's sources, or the file itself where it lies at their root. */
+/** The folder within a package's sources, or the file itself if it is at their root. */
 const roomOf = (path: string) => /^packages\/[^/]+\/src\/[^/]+/.exec(path)?.[0]
 
 // --- The rules --------------------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ const syntaxRules: Readonly<Record<string, SyntaxRule>> = {
 
 const silenced = /@ts-(ignore|nocheck)/
 
-/** One line per broken rule: where, and which. */
+/** One line per broken rule: the place and the rule. */
 const violations = (source: Source): ReadonlyArray<string> => {
   const { path, text } = source
   const nodes = nodesOf(source)
@@ -240,7 +240,7 @@ const violations = (source: Source): ReadonlyArray<string> => {
   ]
 }
 
-/** The imports that lead from a file, or from its room, back to itself: one path per cycle found. Type-only imports count. */
+/** Import cycles between files or folders: one path per cycle. Type-only imports count. */
 const cycles = (
   sources: ReadonlyArray<Source>,
   nodeOf: (path: string) => string | undefined = (path) => path

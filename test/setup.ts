@@ -1,7 +1,7 @@
 /**
- * In every worker, before its test file: how many cases a property runs, and from which seed.
+ * Runs in every worker before its test file. Sets how many cases a property runs, and the seed.
  *
- * `PROP_RUNS=2000` runs more; a failure prints its seed, and `PROP_SEED=…` runs it again.
+ * `PROP_RUNS=2000` runs more cases. A failure prints its seed; `PROP_SEED=…` repeats it.
  */
 import { addEqualityTesters } from "@effect/vitest"
 import { Arbitrary } from "effect"

@@ -1,4 +1,4 @@
-/** Whole definitions, random in everything that a definition can say, and what logs of each are generated from. */
+/** Random definitions that use everything a definition can say, with the generators of their logs. */
 import { DateTime, Schema } from "effect"
 import fc from "fast-check"
 import { Upcast, Workflow, type WorkflowEvent } from "@refold/core"
@@ -20,7 +20,7 @@ const Data = Schema.Struct({
 })
 type Data = typeof Data.Type
 
-/** An event's schema with all that goes with it; a definition uses it under any name. */
+/** An event's schema with its handlers and payloads; a definition uses it under any name. */
 interface Kind {
   readonly schema: Upcast.EventSchema
   readonly payloads?: fc.Arbitrary<Schema.Json>
@@ -42,7 +42,7 @@ const amount = fc.integer({ min: -1000, max: 1000 })
 const kinds: ReadonlyArray<Kind> = [
   kind({
     schema: Schema.Struct({ amount: Schema.Int }),
-    // `count` and `more` are not of the schema; clients send more than they are asked for.
+    // The schema does not have `count` and `more`: clients may send extra fields.
     payloads: fc.record({ amount, count: amount, more: json }, { requiredKeys: ["amount"] }),
     evolve: [
       (data, { amount }) => ({ ...data, count: (data.count + amount) % 1_000_003 }),
@@ -110,7 +110,7 @@ const names = (minLength: number, maxLength: number) =>
 
 const event = fc.record({ kind: fc.constantFrom(...kinds), evolve: fc.nat(), isFolded: fc.boolean() })
 
-/** Of one state, under one event: which states it leads to, guarded by which guard (0 and 3 are none). */
+/** The targets of one event in one state, and the guard of each (0 and 3 are no guard). */
 const targets = fc.oneof(
   { arbitrary: fc.constant([]), weight: 1 },
   {
@@ -128,7 +128,7 @@ export const typedDefinition: fc.Arbitrary<Definition> = fc
     eventNames: names(1, 4),
     events: fc.array(event, { minLength: 4, maxLength: 4 }),
     table: fc.array(targets, { minLength: 16, maxLength: 16 }),
-    // Not the first state, after which there would be nothing to generate, unless it is the only one.
+    // The first state is final only if it is the only one; otherwise there would be nothing to generate after it.
     final: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 2 }),
     first: jsonObject
   })
@@ -171,7 +171,7 @@ export const typedDefinition: fc.Arbitrary<Definition> = fc
     return { workflow, generators, [fc.toStringMethod]: () => show(workflow) }
   })
 
-/** An open definition, started with anything. */
+/** An open definition, started with any data. */
 export const openDefinition: fc.Arbitrary<Definition> = identifier.map((name) => {
   const workflow = Workflow.open(name)
   const generators: Generators = { starts: jsonObject.map((data) => ({ data })) }

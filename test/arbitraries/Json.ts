@@ -1,4 +1,4 @@
-/** JSON that may be stored, with the keys and values that merges, stores and texts get wrong. */
+/** JSON that may be stored, with keys and values that merges, stores and text encodings often get wrong. */
 import type { Schema } from "effect"
 import fc from "fast-check"
 import type { Json } from "@refold/core"

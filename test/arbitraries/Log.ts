@@ -1,4 +1,4 @@
-/** Definitions with logs of theirs. */
+/** Definitions, each with a log of it. */
 import type fc from "fast-check"
 import type { Workflow, WorkflowEvent } from "@refold/core"
 import { logs } from "@refold/testing/laws"

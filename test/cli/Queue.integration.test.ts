@@ -1,4 +1,4 @@
-/** Queueing and processing, one command after another. On a server, where a command takes half the time that it takes embedded. */
+/** Queueing and processing, one command after another. Uses a server, on which a command takes half the time of the embedded database. */
 import { PostgresStore } from "@refold/adapters/postgres"
 import { WorkflowEventProcessingModel } from "@refold/core"
 import { Effect, Layer, Redacted, Schedule } from "effect"
@@ -35,7 +35,7 @@ const line = (executionId: string, name: string, rest: object = {}) =>
 
 const enqueueLines = (text: string | Uint8Array) => run(["enqueue", "--jsonl", "-", "--json"], undefined, text)
 
-/** Works until nothing waits, is then asked to end, and does. */
+/** Runs a worker until no event is pending, then stops it with a signal. */
 const work = async () => {
   let end: (() => void) | undefined
   const outcome = await run(["worker", "--id", "one"], (child, stderr) => {
@@ -50,7 +50,7 @@ const work = async () => {
   expect(outcome.stdout).toBe("")
 }
 
-/** Asks until nothing waits any more. */
+/** Polls until no event is pending. */
 const isEmpty = Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
   Effect.repeat(queue.lag, {
     until: (lags) => lags.every(({ pendingCount }) => pendingCount === 0),
@@ -58,7 +58,7 @@ const isEmpty = Effect.flatMap(WorkflowEventProcessingModel, (queue) =>
   })
 )
 
-/** On the database, beside the commands. */
+/** Runs an effect on the database of the commands. */
 const inStore = <A, E>(effect: Effect.Effect<A, E, WorkflowEventProcessingModel>) =>
   Effect.runPromise(
     Effect.provide(
@@ -140,7 +140,7 @@ describe("refold enqueue and worker, on a server", () => {
 })
 
 describe("refold dead-letters, on a server", () => {
-  /** Queues two events and makes a dead letter of the first, as a definition that throws would. */
+  /** Queues two events and makes the first a dead letter, as a throwing definition would. */
   const killFirst = async (executionId: string) => {
     await start(executionId)
     await enqueueLines(`${line(executionId, "first")}\n${line(executionId, "second", { to_state: "done" })}\n`)

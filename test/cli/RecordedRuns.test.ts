@@ -1,4 +1,4 @@
-/** `refold recorded-runs`, as a team runs it: export where the data is, check before a deploy. */
+/** `refold recorded-runs` as a team uses it: export beside the data, check before a deploy. */
 import { appendFile, cp, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

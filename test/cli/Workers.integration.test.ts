@@ -1,4 +1,4 @@
-/** Workers as processes of their own, on a real PostgreSQL, with Redis and without. */
+/** Workers as separate processes, on a real PostgreSQL, with and without Redis. */
 import { PostgresWakeUpChannel, PostgresStore } from "@refold/adapters/postgres"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { WakeUpChannel, WorkflowExecutionModel } from "@refold/core"
@@ -17,7 +17,7 @@ const database = `refold_workers_${process.pid}`
 let directory: string
 let url: string
 
-/** Looks at the database while the workers work. */
+/** Queries the database while the workers work. */
 const layer = Layer.unwrap(
   Effect.sync(() => PostgresStore.layer.pipe(Layer.provideMerge(PgClient.layer({ url: Redacted.make(url) }))))
 )
@@ -57,7 +57,7 @@ interface RunningWorker {
   readonly ended: Promise<Outcome>
 }
 
-/** A worker, once it has started. */
+/** A started worker. */
 const startWorker = async (...args: ReadonlyArray<string>): Promise<RunningWorker> => {
   let output = ""
   let listeners: ReadonlyArray<() => void> = []
@@ -154,7 +154,7 @@ describe("refold worker, on servers", () => {
     await run(["start", "--tenant", "acme", "--workflow", "order", "--execution", id], "", own)
     await run(enqueue)
 
-    /** What the stream has for its reader: what nobody acknowledged, and what comes during an effect. */
+    /** The wake-ups for the reader of the stream: unacknowledged ones, and those that arrive during an effect. */
     const wakeUpsDuring = (effect: Effect.Effect<unknown>) =>
       Effect.gen(function* () {
         const { reader } = yield* WakeUpChannel
@@ -184,7 +184,7 @@ describe("refold worker, on servers", () => {
     const id = `cut short by ${signal}`
     await start(id)
     const worker = await startWorker()
-    // What is under way cannot come to its end while the table takes no rows.
+    // The work in progress cannot finish while the table accepts no rows.
     await observer.runPromise(
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient

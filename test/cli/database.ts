@@ -1,10 +1,10 @@
-/** A database of a test file's own, on the server of the run. */
+/** A separate database for a test file, on the server of the run. */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 
-/** Runs statements of the server's superuser. */
+/** Runs statements as the server's superuser. */
 export const onServer = (statement: string, url: string = inject("databaseUrl")) =>
   Effect.runPromise(
     Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(statement)).pipe(
@@ -12,7 +12,7 @@ export const onServer = (statement: string, url: string = inject("databaseUrl"))
     )
   )
 
-/** Its address. */
+/** Its URL. */
 export const createDatabase = async (name: string): Promise<string> => {
   await onServer(`create database ${name}`)
   const own = new URL(inject("databaseUrl"))

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Compiled modules are kept between the processes of a run: half of a short command's time is compiling. */
+/** The processes of a run share a compile cache, because compiling takes half the time of a short command. */
 const compileCache = join(tmpdir(), "refold-test-compile-cache")
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
@@ -20,7 +20,7 @@ export type Run = (
   directory: string,
   args: ReadonlyArray<string>,
   environment?: Readonly<Record<string, string>>,
-  /** Sees standard error as it comes, and may kill the process. */
+  /** Gets standard error as it is written, and may kill the process. */
   watch?: (child: ChildProcess, stderr: string) => void,
   stdin?: string | Uint8Array
 ) => Promise<Outcome>
@@ -35,7 +35,7 @@ const runOf =
         env: { ...inherited, NODE_COMPILE_CACHE: compileCache, ...environment },
         stdio: ["pipe", "pipe", "pipe"]
       })
-      // A command that stops reading closes the pipe.
+      // A command that stops reading closes its standard input.
       child.stdin.on("error", () => {}).end(stdin)
       let stdout = ""
       let stderr = ""
@@ -50,11 +50,11 @@ const runOf =
       child.on("close", (code) => resolve({ code, stdout, stderr }))
     })
 
-/** As it is installed. */
+/** The command as installed. */
 export const refold = runOf(at("packages/cli/src/main.ts"))
 
-/** As the guide makes it of the definitions of the examples. */
+/** The command of the guide, with the definitions of the examples. */
 export const refoldOfExamples = runOf(at("examples/guide/refold.ts"))
 
-/** What a command says of a failure: its last line on standard error. */
+/** The message of a failed command: its last line on standard error. */
 export const complaint = ({ stderr }: Outcome): string => stderr.trimEnd().split("\n").at(-1) ?? ""

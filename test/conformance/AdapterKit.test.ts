@@ -1,4 +1,4 @@
-/** How the kits are run: what they need, what they say, and that they end. */
+/** Running the kits: what they need, their messages, and that they end. */
 import { assert, describe, it } from "@effect/vitest"
 import { KitName, adapterChecks, checkAdapter, testAdapter } from "@refold/testing/conformance"
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
@@ -11,7 +11,7 @@ import {
 } from "@refold/core"
 import { type Array, Effect, Layer } from "effect"
 
-/** The one port of the store in memory. */
+/** A layer with one port of the store in memory. */
 const snapshotsAlone = Layer.effect(WorkflowSnapshotModel, WorkflowSnapshotModel).pipe(Layer.provide(MemoryStore.layer))
 
 const kitsOf = <Provided, E>(layer: Layer.Layer<Provided, E>, kits?: Array.NonEmptyReadonlyArray<KitName>) =>

@@ -1,4 +1,4 @@
-/** The kits find what adapters get wrong: bugs of the usual kinds, each planted over the store in memory. */
+/** The kits find common bugs of adapters, each planted over the store in memory. */
 import { assert, describe, it } from "@effect/vitest"
 import { type KitName, checkAdapter } from "@refold/testing/conformance"
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
@@ -18,7 +18,7 @@ import { Array, type Context, Effect, Layer, Option, Result, Stream } from "effe
 
 type EventModel = WorkflowEventModel["Service"]
 
-/** The port as it is, but for what the bug makes of it. Each check opens the layer anew, so a bug may remember. */
+/** The port with the bug. Each check builds the layer again, so a bug may have state. */
 const over = <Port, Service extends object, Provided>(
   store: Layer.Layer<Provided | Port>,
   port: Context.Service<Port, Service>,
@@ -33,7 +33,7 @@ const store = MemoryStore.layerWith({ partitionCount: 4 })
 
 const events = (bug: (model: EventModel) => Partial<EventModel>) => over(store, WorkflowEventModel, bug)
 
-/** Every way in which an event comes out of the store. */
+/** Every method that returns events. */
 const eventsAs = (model: EventModel, seen: (event: WorkflowEvent) => WorkflowEvent) =>
   ({
     commit: (commits) =>
@@ -50,9 +50,9 @@ interface Bug {
   readonly bug: string
   readonly layer: Layer.Layer<never>
   readonly kit: KitName
-  /** Title of a check that finds it, perhaps among others. */
+  /** Title of a check that finds the bug; others may find it too. */
   readonly breaks: string
-  /** What its message shows. */
+  /** Text in the check's message. */
   readonly shows: RegExp
 }
 
@@ -261,7 +261,7 @@ const bugs: ReadonlyArray<Bug> = [
     })),
     kit: "WorkflowExecutionModel",
     breaks: "one tenant's executions are unknown to another",
-    // Which of them comes first is chance.
+    // Either of them may come first.
     shows: /found:\n +expected: "(?:ours"\n +found: "theirs|theirs"\n +found: "ours)"/
   },
   {

@@ -1,4 +1,4 @@
-/** Every promise on PostgreSQL, kept for a role that owns nothing and has the grants of the guide alone. */
+/** Every promise on PostgreSQL, for a role that owns nothing and has only the grants in the guide. */
 import { readFileSync } from "node:fs"
 import { assert, inject, layer } from "@effect/vitest"
 import { storeSuite } from "@refold/testing/conformance"
@@ -18,7 +18,7 @@ url.password = role
 const [, grants = ""] =
   /^```sql\n([^]*?)^```$/m.exec(readFileSync(new URL("../../docs/guide.md", import.meta.url), "utf8")) ?? []
 
-/** The schema, by its owner, and the role as the guide makes it. */
+/** The schema, made by its owner, and the role, made as in the guide. */
 const prepared = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* dropped(schema)

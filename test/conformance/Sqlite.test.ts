@@ -1,4 +1,4 @@
-/** The adapter that `docs/adapters.md` writes: it keeps every promise of its ports, and what the page says of it. */
+/** The adapter in `docs/adapters.md` keeps every promise of its ports, and the statements of the page are true. */
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), "refold-sqlite-"))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 let fileCount = 0
-/** A file that is not there yet. */
+/** The path of a new file. */
 const newPath = () => join(folder, `${++fileCount}.db`)
 
 const commit = (executionId: string, expectedPosition: number, id = expectedPosition): Commit.Commit => ({

@@ -1,4 +1,4 @@
-/** A store against its model: any calls, made on both, get the same answers as from the store in memory. */
+/** A store against its model: random calls return the same answers as the store in memory. */
 import { assert } from "@effect/vitest"
 import { MemoryStore } from "@refold/adapters/memory"
 import {
@@ -20,14 +20,14 @@ import { uniqueName } from "../integration/ownSchema.ts"
 
 type Ports = WorkflowEventModel | WorkflowExecutionModel | WorkflowSnapshotModel | WorkflowEventProcessingModel
 
-/** JSON that the core lets into the log. */
+/** JSON that core accepts into the log. */
 const json = fc
   .jsonValue()
   .map((value) => Json.check(value))
   .filter(Result.isSuccess)
   .map((checked) => checked.success)
 
-/** Of few executions, few states and close instants, so that calls meet. */
+/** Few executions, few states and close instants, so that calls interact. */
 const execution = fc.record({
   tenant: fc.constantFrom("a", "b"),
   executionId: fc.constantFrom("1", "2", "\uff21", "😀")
@@ -45,7 +45,7 @@ const event = fc.record({
 
 const commit = fc.record({
   at: execution,
-  /** How far the expected position is from the actual one. */
+  /** Distance between expected and actual position. */
   skew: fc.constantFrom(0, 0, 0, 0, 0, -1, 1),
   /** Seconds from the execution's last event to the first of the commit. */
   elapsed: fc.constantFrom(0, 1, 3, 3, -1),
@@ -103,7 +103,7 @@ const call = fc.oneof(
 
 const tenant = fc.constantFrom("a", "b")
 
-/** Of few keys and contents, so that they repeat and conflict. */
+/** Few keys and contents, so that they repeat and conflict. */
 const asked = fc.record({
   at: execution,
   key: fc.constantFrom(undefined, undefined, "k", "l"),
@@ -111,7 +111,7 @@ const asked = fc.record({
   payload: fc.constantFrom(undefined, null, { n: 1 })
 })
 
-/** What becomes of the next events of an execution, once they are claimed. */
+/** The outcomes of the next events of an execution after a claim. */
 const outcome = fc.oneof(
   fc.record({
     outcome: fc.constant("settle" as const),
@@ -154,7 +154,7 @@ const queueCall = fc.oneof(
   fc.record({ call: fc.constant("queue" as const), tenant, batchSize })
 )
 
-/** Both, so that the queue has executions to work with. */
+/** Calls of both ports, so that the queue has executions. */
 const anyCall = fc.oneof(call, { weight: 2, arbitrary: queueCall })
 
 type QueueCall = typeof queueCall extends fc.Arbitrary<infer Value> ? Value : never
@@ -164,10 +164,10 @@ type Call = typeof call extends fc.Arbitrary<infer Value> ? Value : never
 const instant = (seconds: number): string =>
   Instant.fromEpochMillis(Instant.toEpochMillis("2001-01-01T00:00:00.000Z") + seconds * 1000)
 
-/** What two stores need not have in common: their clocks, and how much else is in their feeds. */
+/** Allowed differences between two stores: their clocks, and other events in their feeds. */
 const comparable = ({ offset: _offset, recorded_at: _recordedAt, ...stored }: WorkflowEvent) => stored
 
-/** Makes one call; its answer as plain data. `prefix` keeps the tenants of one run apart from those of every other. */
+/** Makes one call; returns its answer as plain data. `prefix` separates the tenants of one run from those of other runs. */
 const perform = Effect.fnUntraced(function* (each: Call, prefix: string, callPlace: number) {
   const events = yield* WorkflowEventModel
   const executions = yield* WorkflowExecutionModel
@@ -251,7 +251,7 @@ const comparableEntry = ({ queuedAt: _queuedAt, settledAt, ...entry }: QueuedEve
   isSettled: settledAt !== undefined
 })
 
-/** Makes one call of the queue; its answer as plain data. */
+/** Makes one call to the queue; returns its answer as plain data. */
 const performQueue = Effect.fnUntraced(function* (each: QueueCall, prefix: string, callPlace: number) {
   const { commit, partitionCount } = yield* WorkflowEventModel
   const queue = yield* WorkflowEventProcessingModel
@@ -378,7 +378,7 @@ const isQueueCall = (each: Call | QueueCall): each is QueueCall => queueCalls.ha
 
 const queueCalls: ReadonlySet<string> = new Set<QueueCall["call"]>(["enqueue", "claim", "redrive", "discard", "queue"])
 
-/** The answers, and at the end the feeds and logs, of one store. */
+/** The answers of one store, and its feeds and logs at the end. */
 const performAll = Effect.fnUntraced(function* (calls: ReadonlyArray<Call | QueueCall>, prefix: string) {
   const answers = yield* Effect.forEach(calls, (each, place): Effect.Effect<unknown, StoreError, Ports> =>
     isQueueCall(each) ? performQueue(each, prefix, place) : perform(each, prefix, place)
@@ -397,7 +397,7 @@ const performAll = Effect.fnUntraced(function* (calls: ReadonlyArray<Call | Queu
   }
 })
 
-/** Fails, with the fewest calls that show it, where the store in the context answers otherwise than the one in memory. */
+/** Fails with the shortest calls for which the store in the context answers differently from the store in memory. */
 export const agreesWithMemory = Effect.gen(function* () {
   const context = yield* Effect.context<Ports>()
   const { partitionCount } = yield* WorkflowEventModel

@@ -10,7 +10,7 @@ const policy: FailurePolicy.FailurePolicy = {
   afterLast: "block"
 }
 
-/** In milliseconds; undefined where there is no further attempt. */
+/** The delay in milliseconds; undefined if there is no further attempt. */
 const delay = (attemptCount: number, random = 0.5, of = policy): number | undefined => {
   const next = FailurePolicy.next(of, attemptCount, random)
   return next._tag === "Retry" ? Duration.toMillis(next.after) : undefined

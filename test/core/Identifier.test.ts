@@ -33,7 +33,7 @@ describe("Identifier", () => {
     const examples: Array<[string, string]> = [
       ["\u{ffff}", "🙂"],
       ["🙂", "\u{e000}"],
-      // Either end of the surrogates, which are not where their code points are.
+      // Both ends of the surrogate range, which sort differently as code units and as code points.
       ["\u{d7ff}", "\u{e000}"],
       ["\u{10000}", "\u{ffff}"],
       ["\u{10ffff}", "\u{d7ff}"],

@@ -1,4 +1,4 @@
-/** The definition that the tests of core share, and events of its log. */
+/** The definition that the tests of core share, and events for its log. */
 import { Schema } from "effect"
 import { Upcast, Workflow, type WorkflowEvent } from "@refold/core"
 
@@ -37,7 +37,7 @@ export const Invoice = Workflow.make({
 
 const instantAt = (position: number) => new Date(Date.UTC(2025, 2, 1, 12, 0, position)).toISOString()
 
-/** An event that the store could return at the position, one second after the event before. */
+/** An event as the store could return it at the position, one second after the event before. */
 export const eventAt = (position: number, fields: Partial<WorkflowEvent> = {}): WorkflowEvent => ({
   event_id: `event-${position}`,
   tenant: "acme",

@@ -93,7 +93,7 @@ describe("Json.check", () => {
     assert.isUndefined(problemOf(payload))
     const log = Workflow.open("log")
     const started = eventAt(1, { event_name: "workflow.started", payload: {}, schema_version: 1 })
-    // A log may hold what check would refuse: it can have been written by somebody else.
+    // A log may contain values that `check` would refuse, because another program may have written it.
     const hostile = JSON.parse(`{"__proto__":{"admin":true}}`)
     const events = [
       started,
@@ -110,7 +110,7 @@ describe("Json.check", () => {
   })
 })
 
-/** The same value with the keys of its objects the other way round. */
+/** The same value with the keys of its objects in reverse order. */
 const reordered = (value: Json.Json): Json.Json => {
   if (Array.isArray(value)) return value.map(reordered)
   const object = Json.asObject(value)

@@ -9,13 +9,13 @@ const workerIds = ["a", "b", "c", "d", ...oddNames]
 const worker = fc.constantFrom(...workerIds)
 const partitionCount = fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 70 }))
 
-/** Renewals, in any order, of workers that come with their first one; and departures. */
+/** Renewals in any order, and departures. A worker joins with its first renewal. */
 const steps = fc.array(fc.record({ workerId: worker, isLeaving: fc.boolean() }), { maxLength: 60 })
 
-/** All workers, in the order of one round: more orders than a group ever needs. */
+/** All workers in the order of one round; there are more rounds than a group ever needs. */
 const round = fc.shuffledSubarray(workerIds, { minLength: workerIds.length })
 
-/** What a store does with the answers; fails if one names a partition that another worker owns. */
+/** Applies the answers as a store does; fails if one names a partition that another worker owns. */
 class Group {
   readonly partitionCount: number
   readonly workers = new Set<string>()
@@ -51,7 +51,7 @@ class Group {
       if (isLeaving) this.leave(workerId)
       else this.renew(workerId)
     }
-    // A group of nobody has nothing to share.
+    // A group without workers has nothing to share.
     if (this.workers.size === 0) this.renew("a")
   }
 
@@ -72,7 +72,7 @@ const isFair = (group: Group): boolean => {
   return group.owners.size === group.partitionCount && Math.max(...sizes) - Math.min(...sizes) <= 1
 }
 
-/** The fewest of these partitions that their owners must part with, found by trying out who is left with one more. */
+/** The fewest partitions that owners must release, found by trying which owner keeps one more. */
 const fewestMoves = (held: ReadonlyArray<number>, partitionCount: number): number => {
   const least = Math.floor(partitionCount / held.length)
   let best = Infinity

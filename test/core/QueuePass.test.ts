@@ -85,7 +85,7 @@ const run = (submissions: ReadonlyArray<Submission>, options: Partial<Parameters
 const tags = ({ settlements }: QueuePass.QueuePass) => settlements.map(({ _tag }) => _tag)
 const namesOf = ({ events }: QueuePass.QueuePass) => events.map((event) => event.event_name)
 
-/** What a store would make of the events of a pass. */
+/** The events of a pass as a store would stamp them. */
 const stamped = (events: QueuePass.QueuePass["events"]): ReadonlyArray<WorkflowEvent> =>
   events.map(({ idempotency_key: _key, ...event }, place) => ({
     ...event,
@@ -208,7 +208,7 @@ describe("QueuePass.run", () => {
   })
 
   it("stops as well at an event that its own evolve cannot read, and says why", () => {
-    // A check that answers otherwise the second time: the first is the decision, the second the fold.
+    // A check that gives another answer the second time: the first is the decision, the second the fold.
     let checkCount = 0
     const isFirst = Schema.makeFilter((_at: DateTime.Utc) => (checkCount += 1) === 1, { expected: "the first look" })
     const Fickle = Workflow.make({
@@ -303,7 +303,7 @@ describe("QueuePass.run", () => {
     )
     fc.assert(
       fc.property(fc.array(submission, { maxLength: 12 }), (submissions) => {
-        // A naive model: one number and whether it is closed.
+        // A simple model: one number, and whether it is closed.
         let sum = 0
         let isClosed = false
         const expected: Array<string> = []

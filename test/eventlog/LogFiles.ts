@@ -1,4 +1,4 @@
-/** Log files that exist only in memory, cut into the pieces a test wants. */
+/** Log files in memory, split into pieces that the test chooses. */
 import { gzipSync } from "node:zlib"
 import { EventLog } from "@refold/adapters/eventlog"
 import { Effect, FileSystem, Stream } from "effect"
@@ -21,7 +21,7 @@ export const readBytes = (source: EventLog.Source, bytes: Uint8Array) => readPie
 
 export const readText = (source: EventLog.Source, text: string) => readBytes(source, bytesOf(text))
 
-/** The rows that came through before the error, and the error; the file comes in the pieces that a disk gives. */
+/** The rows read before the error, and the error; the file comes in pieces as from a disk. */
 export const readToError = (source: EventLog.Source, bytes: Uint8Array) =>
   Effect.gen(function* () {
     const places: Array<number> = []

@@ -1,4 +1,4 @@
-/** Public logs of real processes, as they are read. */
+/** Reading public logs of real processes. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import type { ImportedRow } from "@refold/core"

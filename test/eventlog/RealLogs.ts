@@ -1,4 +1,4 @@
-/** Public logs of real processes, kept beside the repository and not in it, with the answers that others worked out. */
+/** Public logs of real processes with independent answers. They are beside the repository, not in it. */
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -8,7 +8,7 @@ import { Schema } from "effect"
 
 const folder = fileURLToPath(new URL("../../../shared/data/", import.meta.url))
 
-/** Whether the logs are there; a test that is skipped says why by this title. */
+/** Whether the logs exist; this title explains a skipped test. */
 export const isThere = existsSync(`${folder}logs.json`)
 export const titleOf = (name: string) => (isThere ? name : `${name} (skipped: no ../shared/data beside the repository)`)
 
@@ -62,7 +62,7 @@ export const rowsOf = (log: (typeof logs)[number]) => EventLog.read({ ...log, pa
 
 const sha256 = (lines: ReadonlyArray<string>) => createHash("sha256").update(lines.join("\n")).digest("hex")
 
-/** The answer about a case whose events, in order, are these: with transitions where the expected answer has them. */
+/** The answer about a case with these events in order; with transitions if the expected answer has them. */
 export const answerOf = (
   events: ReadonlyArray<{ readonly event_name: string; readonly event_type: string }>,
   expected: Expected["case_answers"][string]

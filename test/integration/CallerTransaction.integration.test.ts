@@ -1,4 +1,4 @@
-/** What the runtime does in a transaction of the caller's is part of it: a rollback leaves nothing, in the store or in memory. */
+/** The runtime's writes join a caller's transaction: a rollback leaves nothing, in the store or in memory. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
@@ -23,7 +23,7 @@ const it = layer(
   )
 )
 
-/** Runs the effect in a transaction that does not come to be; gives what it answered. */
+/** Runs the effect in a transaction that is rolled back; returns the effect's result. */
 const rolledBack = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const sql = yield* SqlClient.SqlClient
   const answer = yield* Deferred.make<A>()
@@ -78,7 +78,7 @@ it("A caller's transaction", (it) => {
         const runtime = yield* TypeScriptWorkflowRuntime
         yield* runtime.submitEvent({ ...at, submission: add(1) })
         yield* runtime.getExecutionState(at)
-        // Closing these services waits for the snapshots that are under way.
+        // Closing these services waits for the snapshots in progress.
       }).pipe(inAnotherProcess(eachEvent))
       const positions = yield* rolledBack(Effect.andThen(submitted, snapshots.positions(at)))
       assert.notInclude(positions, 2)

@@ -1,4 +1,4 @@
-/** Calls that are interrupted on a PostgreSQL: before, while and after its connection is used. */
+/** Interrupts calls on PostgreSQL before, during and after the use of their connection. */
 import { describe, it } from "@effect/vitest"
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { Array, Effect, Layer } from "effect"
@@ -7,8 +7,8 @@ import { type Interrupting, interruptedCalls } from "../runtime/interruptions.ts
 import { ownSchema } from "./ownSchema.ts"
 
 /**
- * After turns of the event loop, of which an answer of the server takes a hundred or more: few from one round to the next at
- * first, more where the call waits for its second and third answer.
+ * Interrupts after turns of the event loop. An answer of the server takes a hundred turns or more, so the distance between
+ * two rounds is small at first and larger while the call waits for its second and third answer.
  */
 const afterTurns: Interrupting = {
   until: (call, round) =>

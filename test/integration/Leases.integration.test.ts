@@ -7,7 +7,7 @@ import { leaseRows } from "./leaseRows.ts"
 import { ownSchema } from "./ownSchema.ts"
 import { isBlocked, nameOf, session } from "./sessions.ts"
 
-/** A clock that runs as the live one does, this far ahead of it. */
+/** A clock that runs like the live one, ahead of it by this much. */
 const shifted = (ahead: Duration.Duration) =>
   Effect.map(Clock.Clock, (clock): Clock.Clock => {
     const millis = Duration.toMillis(ahead)
@@ -27,7 +27,7 @@ const partitionCount = 9
 const duration = Duration.seconds(90)
 const { layer: store, schema } = ownSchema("leases", { partitionCount })
 
-/** A process: a worker id, a session known to the server by it, and a clock. */
+/** A process: a worker id, a session with that application name, and a clock. */
 const workerOf = Effect.fnUntraced(function* (workerId: string, ahead: Duration.Duration = Duration.zero) {
   const clock = yield* shifted(ahead)
   const services = yield* session(schema, workerId).pipe(Effect.provideService(Clock.Clock, clock))
@@ -43,7 +43,7 @@ const workerOf = Effect.fnUntraced(function* (workerId: string, ahead: Duration.
 
 const partitionsOf = (leases: ReadonlyArray<Lease.Lease>) => leases.map(({ partition }) => partition)
 
-/** As though the worker had renewed nothing for its whole lease. */
+/** As if the worker had not renewed for its whole lease. */
 const freeze = Effect.fnUntraced(function* (workerId: string) {
   const sql = yield* SqlClient.SqlClient
   const past = sql`clock_timestamp() - interval '1 millisecond'`
@@ -51,7 +51,7 @@ const freeze = Effect.fnUntraced(function* (workerId: string) {
   yield* sql`update ${sql(`${schema}.workers`)} set expires_at = ${past} where worker_id = ${workerId}`
 })
 
-/** Returns once the session is gone. Asks the server, a bounded number of times, instead of sleeping. */
+/** Returns when the session is gone. Polls the server a bounded number of times instead of sleeping. */
 const isGone = Effect.fnUntraced(function* (name: string) {
   const sql = yield* SqlClient.SqlClient
   for (let asked = 0; asked < 3000; asked++) {
@@ -61,7 +61,7 @@ const isGone = Effect.fnUntraced(function* (name: string) {
   assert.fail(`the session ${name} never went`)
 })
 
-/** A renewal whose transaction stays open until the returned effect is run, which answers as the renewal did. */
+/** A renewal whose transaction stays open. The returned effect ends it and returns the renewal's result. */
 const renewedInOpenTransaction = Effect.fnUntraced(function* (worker: Effect.Success<ReturnType<typeof workerOf>>) {
   const [renewed, release] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
   const renewing = yield* worker.renew.pipe(
@@ -87,7 +87,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
         assert.deepStrictEqual(partitionsOf(ofLate), [5, 6, 7, 8])
         assert.deepStrictEqual([...ofEarly, ...ofLate], yield* early.rows)
       }
-      // Renewed one after the other, for as long: by the clocks of the two, these were ten minutes apart.
+      // Both renew one after the other, for the same duration; their clocks are ten minutes apart.
       const expiries = (yield* early.rows).map(({ expiresAt }) => Date.parse(expiresAt))
       assert.isBelow(Math.max(...expiries) - Math.min(...expiries), 300_000)
     }).pipe(Effect.scoped)
@@ -109,7 +109,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
 
       assert.deepStrictEqual(yield* frozen.renew, [])
       assert.deepStrictEqual(yield* other.rows, taken)
-      // The other keeps the odd one, and gives up the rest by itself.
+      // The other worker keeps the odd partition and releases the rest by itself.
       assert.deepStrictEqual(partitionsOf(yield* other.renew), [0, 1, 2, 3, 4])
       assert.deepStrictEqual(partitionsOf(yield* frozen.renew), [5, 6, 7, 8])
     }).pipe(Effect.scoped)
@@ -142,7 +142,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       yield* isBlocked("second")
       yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${nameOf("second")}`
       const failure = yield* Fiber.join(waiting)
-      // Before anything is asserted: the first worker could not be released with its transaction open.
+      // Ends the transaction before any assertion: the first worker could not be released with an open transaction.
       const renewed = yield* commit
       const { isRetryable, operation, reason } = yield* failure
       assert.deepStrictEqual([operation, reason, isRetryable], ["Renewing the leases", "Unavailable", true])
@@ -174,7 +174,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       yield* Effect.gen(function* () {
         yield* frozen.renew
         const [during] = yield* timeout
-        // Sooner still, so that nobody waits here: perhaps before the answer is read.
+        // Does not wait, so the session may end before the answer is read.
         yield* Effect.exit(sql`set local idle_in_transaction_session_timeout = '1ms'`)
         yield* isGone("frozen")
         yield* Deferred.succeed(seen, [during?.value, yield* Effect.flip(frozen.renew)])

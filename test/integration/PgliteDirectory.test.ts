@@ -13,7 +13,7 @@ import { Array, Effect, Fiber, Layer, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { commitOf } from "./commits.ts"
 
-/** An empty database, made once: making one takes seconds. */
+/** An empty database, created once, because that takes seconds. */
 const template = mkdtempSync(join(tmpdir(), "refold-pglite-"))
 beforeAll(() => Effect.runPromise(Effect.scoped(open(template))))
 afterAll(() => rmSync(template, { recursive: true, force: true }))
@@ -33,7 +33,7 @@ const positions = Effect.flatMap(WorkflowEventModel, (model) =>
   Effect.map(Stream.runCollect(model.read(at)), (events) => events.map((event) => event.position))
 )
 
-/** The writer as a process of its own, gone with the scope, and the lines it prints. */
+/** The writer as a separate process, which ends with the scope, and the lines that it prints. */
 const writer = (dataDir: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {

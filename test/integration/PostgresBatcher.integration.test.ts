@@ -1,4 +1,4 @@
-/** What comes at once is written together: nobody notices, but for the clock. */
+/** Group commit: concurrent calls are written together, and only the time shows it. */
 import { assert, layer } from "@effect/vitest"
 import { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Exit, Fiber, Result, Stream } from "effect"
@@ -13,8 +13,8 @@ const atOnce = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
   Effect.all(effects, { concurrency: "unbounded" })
 
 /**
- * How many of a tenant's rows each transaction wrote, the smallest first; of those at one position alone where it is given.
- * Whoever else writes does not count.
+ * How many of a tenant's rows each transaction wrote, the smallest number first. With a position, counts only rows at that
+ * position. Other writers do not count.
  */
 const transactionSizes = Effect.fnUntraced(function* (table: string, tenant: string, position?: number) {
   const sql = yield* SqlClient.SqlClient
@@ -25,7 +25,7 @@ const transactionSizes = Effect.fnUntraced(function* (table: string, tenant: str
   return rows.map(({ size }) => size)
 })
 
-/** So many executions of a tenant of their own, each with its first event. */
+/** This many executions of a new tenant, each with its first event. */
 const startedMany = Effect.fnUntraced(function* (prefix: string, count: number) {
   const events = yield* WorkflowEventModel
   const tenant = uniqueName(prefix)
@@ -41,7 +41,7 @@ layer(own.layer, { excludeTestServices: true })("commits that come at once", (it
       const tenant = uniqueName("many")
       const at = (place: number) => ({ tenant, executionId: `e-${place % 40}` })
       yield* atOnce(Array.makeBy(40, (place) => model.commit([commitOf(at(place), 0, ["0"])])))
-      // Three writers of each execution, all of whom saw it at position 1, among many of others.
+      // Three writers for each execution, all of which read it at position 1, among writers of other executions.
       const answers = yield* atOnce(
         Array.makeBy(120, (place) => model.commit([commitOf(at(place), 1, [`by ${place}`], ` of ${place}`)]))
       )
@@ -110,7 +110,7 @@ layer(own.layer, { excludeTestServices: true })("calls of one moment", (it) => {
     Effect.gen(function* () {
       const model = yield* WorkflowEventModel
       const tenant = uniqueName("interrupted")
-      // As often as there are calls below: counted wrong by fewer, one of those would still go alone.
+      // As many as the calls below: if the count were wrong by fewer, one of those calls would still run alone.
       for (let round = 0; round < 10; round++) {
         for (let steps = leastSteps; steps < 60; steps++) {
           const at = { tenant, executionId: `e-${round}-${steps}` }

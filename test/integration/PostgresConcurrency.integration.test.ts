@@ -107,7 +107,7 @@ layer(one.layer, { excludeTestServices: true })("a partition of many writers", (
 
 const two = ownSchema("two_partitions", { partitionCount: 2, maxConnections: 20 })
 
-/** An execution id of the partition. */
+/** An execution id in the partition. */
 const idIn = (tenant: string, partition: number, label: string): string =>
   Array.findFirst(
     Array.makeBy(100, (n) => `${label}${n}`),
@@ -158,7 +158,7 @@ layer(two.layer, { excludeTestServices: true })("answers as of an instant", (it)
           select date_trunc('milliseconds', clock_timestamp()) + interval '1 millisecond' as now`
         const now = clock[0]?.now.toISOString() ?? ""
         const answer = position % 2 === 0 ? model.read({ ...at, until: now }) : executions.list({ ...at, asOf: now })
-        // Down one connection, so that the server does one right after the other.
+        // On one connection, so that the server runs one right after the other.
         const [, [result]] = yield* Effect.all(
           [Stream.runDrain<unknown, unknown, never>(answer), model.commit([commitOf(at, position, ["x"])])],
           { concurrency: "unbounded" }
@@ -184,7 +184,7 @@ layer(two.layer, { excludeTestServices: true })("answers as of an instant", (it)
       const model = yield* WorkflowEventModel
       const [low, high] = [0, 1].map((partition) => ({ tenant, executionId: idIn(tenant, partition, "x") }))
       assert(low !== undefined && high !== undefined)
-      // Moves the row of partition 0 behind that of 1: a reader that takes them as they lie begins with 1.
+      // Moves the row of partition 0 behind that of 1, so a reader in physical order begins with 1.
       yield* model.commit([commitOf(low, 0, ["1"])])
       const [writer, lister] = [yield* session(two.schema, "both writer"), yield* session(two.schema, "all lister")]
       const unlock = yield* inOpenTransaction(
@@ -224,7 +224,7 @@ layer(two.layer, { excludeTestServices: true })("sixteen writers on few executio
         )
       const tally = { written: 0, conflicts: 0, rolledBack: 0, killed: 0 }
 
-      /** Commits to one to four executions, in an order of the writer's own. */
+      /** Commits to one to four executions, in the writer's own order. */
       const attempt = Effect.fnUntraced(function* (writer: number, round: number) {
         const turned = places.map((_, place) => places[(place + writer + round) % places.length] ?? places[0])
         const chosen = turned.slice(0, 1 + ((writer + round) % 4)).flatMap((place) => place ?? [])

@@ -1,4 +1,4 @@
-/** A dump that was taken while others wrote, restored into another cluster, by the tools of PostgreSQL. */
+/** Restores a dump into another cluster with PostgreSQL's tools; the dump is taken while others write. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -23,7 +23,7 @@ const partitionCount = 3
 const places: ReadonlyArray<At> = Array.makeBy(8, (n) => ({ tenant, executionId: `execution ${n}` }))
 const rejected: Settlement = { _tag: "Rejected", error: "No", reason: "no", currentState: "open" }
 
-/** Writes to one execution of its own, as long as it is let: events, a queue, of which it settles some, and snapshots. */
+/** Writes to its own execution until it is stopped: events, queued events, some of which it settles, and snapshots. */
 const write = Effect.fnUntraced(function* (at: At, isOver: () => boolean) {
   const events = yield* WorkflowEventModel
   const queue = yield* WorkflowEventProcessingModel
@@ -63,7 +63,7 @@ const queueOf = Effect.fnUntraced(function* ({ executionId }: At) {
   return yield* Stream.runCollect(queue.list({ tenant, executionId, statuses: ["Pending", "Rejected"] }))
 })
 
-/** The state of all executions at an instant, and the events of one that led to it. */
+/** The states of all executions at an instant, and the events of one execution up to it. */
 const answersAsOf = Effect.fnUntraced(function* (until: string) {
   const executions = yield* WorkflowExecutionModel
   const events = yield* WorkflowEventModel
@@ -100,7 +100,7 @@ describe("a dump taken while others write, restored into another cluster", () =>
         const writers = yield* Effect.forkChild(
           Effect.forEach(places, (at) => write(at, () => isOver), { concurrency: "unbounded" })
         )
-        // Something is there.
+        // The restored store is not empty.
         while ((yield* feeds).some((feed) => feed.length < 10));
         const [clock] = yield* sql<{ now: Date }>`select date_trunc('milliseconds', clock_timestamp()) as now`
         const until = clock?.now.toISOString() ?? ""
@@ -122,7 +122,7 @@ describe("a dump taken while others write, restored into another cluster", () =>
         const queue = yield* WorkflowEventProcessingModel
         assert.deepStrictEqual(yield* answersAsOf(source.until), source.answers)
 
-        // Of each partition, and of each queue, what had been written up to one moment: nothing is missing before it.
+        // Each partition and each queue has all writes up to one moment, without gaps.
         const restored = yield* feeds
         for (const [partition, feed] of restored.entries()) {
           assert.isTrue(isDense(feed.map((event) => event.offset)))
@@ -141,7 +141,7 @@ describe("a dump taken while others write, restored into another cluster", () =>
             source.queues[place]?.slice(0, ids.length).map((entry) => entry.processingId)
           )
 
-          // And it goes on where it was.
+          // New writes continue from there.
           const [written] = yield* events.commit([commitOf(at, position, ["restored"])])
           assert.isTrue(written !== undefined && Result.isSuccess(written))
           const [again, next] = yield* queue.enqueue([
@@ -168,7 +168,7 @@ describe("a dump taken while others write, restored into another cluster", () =>
           const before = restored[partition]?.length ?? 0
           assert.isTrue(isDense(feed.map((event) => event.offset)))
           assert.deepStrictEqual(feed.slice(0, before), restored[partition])
-          // A follower that had read so far in the other cluster reads on.
+          // A follower that had read up to there in the other cluster continues.
           const after = before - 3
           assert.deepStrictEqual(yield* events.readFeed({ partition, after, limit: 1000 }), feed.slice(after))
         }

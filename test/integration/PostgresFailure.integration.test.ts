@@ -9,7 +9,7 @@ import { commitOf, snapshotOf } from "./commits.ts"
 
 const factsOf = ({ isRetryable, operation, reason }: StoreError) => ({ operation, reason, isRetryable })
 
-/** One after the other, each with its own server settings: the server is theirs alone. */
+/** These tests run one after the other, each with its own settings of a private server. */
 describe("a PostgreSQL that fails", () => {
   let server: Postgres
   beforeAll(async () => {

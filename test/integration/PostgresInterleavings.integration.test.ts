@@ -1,4 +1,4 @@
-/** Sessions of a real server, one statement at a time, in an order that fast-check chooses: what fails is replayed by its seed. */
+/** Sessions of a real server, one statement at a time, in an order that fast-check chooses. A seed repeats a failure. */
 import { assert, layer } from "@effect/vitest"
 import {
   type WorkflowEvent,
@@ -20,9 +20,9 @@ const writers = [0, 1, 2]
 const executionIds = ["a", "b", "c", "d"]
 
 type Step =
-  /** Events for several executions, by one call. */
+  /** One call with events for several executions. */
   | { readonly _tag: "Commit"; readonly executions: ReadonlyArray<number>; readonly eventCount: number }
-  /** An event for each of them, by one call. */
+  /** One call with an event for each execution. */
   | { readonly _tag: "Enqueue"; readonly executions: ReadonlyArray<number> }
 
 interface Transaction {
@@ -31,17 +31,17 @@ interface Transaction {
 }
 
 type Turn =
-  /** A writer goes on by one step, if it does not wait for another. */
+  /** A writer runs one step, unless it waits for another. */
   | { readonly _tag: "Write"; readonly writer: number }
-  /** The server ends a writer's session, whether that waits or is between two steps. */
+  /** The server ends a writer's session, while it waits or between two steps. */
   | { readonly _tag: "Kill"; readonly writer: number }
-  /** A follower reads what is new in the feeds. */
+  /** A follower reads the new events of the feeds. */
   | { readonly _tag: "Follow" }
   /** A reader asks for an execution, or for the list of all, as of some milliseconds from now. */
   | { readonly _tag: "Ask"; readonly execution: number | undefined; readonly millis: number }
 
 interface Run {
-  /** Of each writer, one after the other. */
+  /** The tasks of each writer, in order. */
   readonly scripts: ReadonlyArray<ReadonlyArray<Transaction>>
   readonly turns: ReadonlyArray<Turn>
 }
@@ -90,13 +90,13 @@ const run: fc.Arbitrary<Run> = fc.record({
   turns: fc.array(turn, { minLength: 20, maxLength: 60, size: "max" })
 })
 
-/** What is told to have been written: event ids and processing ids. */
+/** The writes that callers were told of: event ids and processing ids. */
 interface Written {
   readonly events: Array<string>
   readonly queued: Array<string>
 }
 
-/** Answers of a transaction that was not answered as committed count for nothing. */
+/** Answers within a transaction that was not confirmed as committed do not count. */
 const writing = (tenant: string, name: string, script: ReadonlyArray<Transaction>, written: Written) =>
   Effect.fnUntraced(function* (next: Effect.Effect<void>) {
     const sql = yield* SqlClient.SqlClient
@@ -165,7 +165,7 @@ interface Given {
   readonly answer: Effect.Success<ReturnType<typeof answerTo>>
 }
 
-/** One that is refused, since it waited in a circle, is no answer. */
+/** A read that is refused because of a deadlock gives no answer. */
 const asking = (tenant: string, given: Array<Given>) =>
   Effect.fnUntraced(function* (next: Effect.Effect<Question>) {
     for (;;) {
@@ -175,14 +175,14 @@ const asking = (tenant: string, given: Array<Given>) =>
     }
   })
 
-/** A partition's feed as a follower has read it, from where it stood when the run began. */
+/** A partition's feed as a follower has read it, from its end at the start of the run. */
 interface Followed {
   readonly partition: number
   readonly begin: number
   readonly events: Array<WorkflowEvent>
 }
 
-/** Whatever an earlier run has broken, this one is not to blame for. */
+/** Separates this run from what an earlier run has broken. */
 const startFollowing = Effect.forEach(
   Array.range(0, partitionCount - 1),
   Effect.fnUntraced(function* (partition) {

@@ -16,7 +16,7 @@ import { SqlClient } from "effect/sql"
 import { type At, commitOf, snapshotOf } from "./commits.ts"
 import { Explaining, faultsOf } from "./plans.ts"
 
-/** One connection, whose plans are kept. */
+/** One connection, which keeps its plans. */
 const client = Layer.unwrap(
   Effect.map(Explaining, ({ url }) => PostgresStore.layerClient({ url: Redacted.make(url), maxConnections: 1 }))
 ).pipe(Layer.provideMerge(Explaining.layer))
@@ -36,16 +36,16 @@ const rejected: Settlement = { _tag: "Rejected", error: "No", reason: "no", curr
 const [settledCount, pendingCount] = [10, 4]
 
 interface Rows {
-  /** Each with four events and three snapshots; the first of them is longer, and so is its queue. */
+  /** Each execution has four events and three snapshots. The first one is longer, and so is its queue. */
   readonly executions: ReadonlyArray<At>
-  /** How many of them have a queue. */
+  /** How many executions have a queue. */
   readonly queueCount: number
   readonly longest: number
-  /** Half of them are in one state, where there are several. */
+  /** Half of the executions are in one state, if there are several. */
   readonly stateCount: number
 }
 
-/** Written by hand, as the store would have. The queues of one in fifty are left, those of one in fifty begin with a dead event. */
+/** Writes the rows with SQL, as the store would. The queue of one execution in fifty is unclaimed; one in fifty begins with a dead event. */
 const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount, stateCount }: Rows) {
   const sql = yield* SqlClient.SqlClient
   const named = (name: string) => table(sql, name)
@@ -95,7 +95,7 @@ const fill = Effect.fnUntraced(function* ({ executions, longest, queueCount, sta
   yield* sql`drop table filled`
 })
 
-/** Half of all belongs to one tenant, the rest to many. */
+/** Half of the executions belong to one tenant, the rest to many. */
 const executionsOf = (label: string, count: number, tenantCount: number): ReadonlyArray<At> =>
   Array.makeBy(count, (n) => ({
     tenant: n % 2 === 0 ? "large" : `tenant ${n % tenantCount}`,
@@ -117,21 +117,21 @@ interface Operation {
   readonly work: Effect.Effect<unknown, unknown, Ports>
 }
 
-/** Executions that an operation of its own has; of each round anew, since operations change them. */
+/** The executions for one operation. Each round uses new ones, because operations change them. */
 interface Own {
   readonly name: string
-  /** The longest of all. */
+  /** The longest execution. */
   readonly long: At
-  /** {@link queuedPerRound} of them, whose next event waits. */
+  /** {@link queuedPerRound} executions whose next event is pending. */
   readonly queued: ReadonlyArray<At>
-  /** {@link freePerRound} of them, without a queue. */
+  /** {@link freePerRound} executions without a queue. */
   readonly free: ReadonlyArray<At>
 }
 
 const [queuedPerRound, freePerRound] = [150, 120]
 const submission = { event_name: "moved", to_state: "open", payload: { b: 2 } }
 
-/** What is done while work goes on, and how an operator looks after it. */
+/** The operations of workers and callers, and those of an operator. */
 const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, queued }: Own) {
   const runtime = yield* TypeScriptWorkflowRuntime
   const sourcing = yield* WorkflowEventSourcing
@@ -141,7 +141,7 @@ const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, que
   const executions = yield* WorkflowExecutionModel
   const snapshots = yield* WorkflowSnapshotModel
   const leases = yield* PartitionLeases
-  // Where there are fewer, some come again.
+  // If there are fewer executions, some are used again.
   const some = (from: ReadonlyArray<At>, start: number, count: number) =>
     Array.makeBy(count, (place) => from[(start + place) % from.length] ?? assert.fail("no execution"))
   const one = (from: ReadonlyArray<At>, place: number) => Array.headNonEmpty(some(from, place, 1))
@@ -268,10 +268,10 @@ const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, que
   return Object.entries(operations).map(([name, work]): Operation => ({ name, work }))
 })
 
-/** A page of a thousand and a few; more than any operation needs, and less than any tenant, partition or state has. */
+/** A page of a thousand rows and a few more: more than any operation needs, less than any tenant, partition or state has. */
 const bounds = { mostRows: 1100, mostRemoved: 20 }
 
-/** One that a client of another make plans for what it asks may take all of the longest execution for a page. */
+/** A client with custom plans may read the whole longest execution for a page. */
 const boundsOfOthers = { mostRows: 3000, mostRemoved: 20 }
 
 const many = executionsOf("many", 50_000, 1000)
@@ -285,7 +285,7 @@ const own = (from: ReadonlyArray<At>, firstFree: number, round: number): Own => 
     .slice(round * queuedPerRound, (round + 1) * queuedPerRound),
   free: from.slice(firstFree + round * freePerRound, firstFree + (round + 1) * freePerRound)
 })
-/** Runs every operation, explained with what the server knew when it was made. */
+/** Runs every operation and explains it, with the statistics that the server had when it planned. */
 const round = Effect.fnUntraced(function* (when: string, executions: Own) {
   const { explain } = yield* Explaining
   for (const { name, work } of yield* operationsOf(executions)) yield* explain(`${name}, ${when}`, work)
@@ -306,7 +306,7 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
         yield* round("without statistics", own(many, queueCount, 1))
         for (const name of growing) yield* sql`analyze ${table(sql, name)}`
         yield* round("with statistics", own(many, queueCount, 2))
-        // As clients that are not ours do.
+        // As clients without the store's session parameters do.
         yield* sql`set plan_cache_mode = auto`
         yield* round("planned anew", own(many, queueCount, 3))
         const { explained } = yield* Explaining
@@ -353,7 +353,7 @@ for (const count of [2, 16]) {
         const first = young[0] ?? assert.fail("no execution")
         yield* fill({ executions: young, queueCount: count, longest: 4, stateCount: 1 })
         for (const name of growing) yield* sql`analyze ${table(sql, name)}`
-        // They lack what to work on, and fail; but their statements are planned.
+        // These operations have no rows to work on and fail, but the server plans their statements.
         const early = yield* operationsOf({ name: "young", long: first, queued: [first], free: young })
         for (const { work } of early) yield* Effect.exit(work)
         const later = executionsOf("later", 1000, 100)

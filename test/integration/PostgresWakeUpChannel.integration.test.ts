@@ -1,4 +1,4 @@
-/** Wake-ups by LISTEN and NOTIFY, while connections are lost, hang, and carry what others wrote. */
+/** Wake-ups by LISTEN and NOTIFY, while connections are lost or hang, and with foreign notifications. */
 import { hash } from "node:crypto"
 import { afterAll, assert, beforeAll, describe, inject, it } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
@@ -23,7 +23,7 @@ const factsOf = ({ isRetryable, operation, reason }: WakeUpChannelError) => ({ o
 const lost = { operation: "Listening for wake-ups", reason: "Unavailable", isRetryable: true }
 const silent = { operation: "Waiting for the stream", reason: "Unavailable", isRetryable: true }
 
-/** The stream over a client of its own, whose sessions the server knows by a name. */
+/** The channel over a separate client, whose sessions have an application name. */
 const streamOf = (options: { readonly schema: string; readonly name?: string; readonly url?: string }) =>
   Effect.map(
     Layer.build(
@@ -40,7 +40,7 @@ const streamOf = (options: { readonly schema: string; readonly name?: string; re
     (services) => Context.get(services, WakeUpChannel)
   )
 
-/** A reader behind the gap that it begins with. */
+/** A reader after its first read, which always reports a gap. */
 const opened = Effect.fnUntraced(function* (stream: WakeUpChannel["Service"]) {
   const reader = yield* stream.reader
   assert.deepStrictEqual(yield* read(reader), { deliveries: [], hasGap: true })
@@ -86,7 +86,7 @@ describe("a PostgreSQL stream", () => {
       const listening = sql`select from pg_stat_activity where application_name = ${schema} and query ~* '^(listen|select 1)'`
       yield* Effect.scoped(
         Effect.gen(function* () {
-          // More than the pool has.
+          // More readers than the pool has connections.
           for (const _ of [1, 2, 3]) yield* opened(stream)
           assert.lengthOf(yield* listening, 3)
           yield* stream.publish(wakeUps(1))
@@ -124,7 +124,7 @@ describe("a PostgreSQL stream", () => {
       const tooLong = { partition: 1, tenant: "t", executionId: "x".repeat(7900) }
       yield* stream.publish([tooLong, ...sent, tooLong])
       const { deliveries, hasGap } = yield* read(reader)
-      // They came with one commit; what was not read yet follows.
+      // They came with one commit; the next read returns the rest.
       let count = deliveries.length
       while (count < 500) count += (yield* read(reader)).deliveries.length
       assert.deepStrictEqual([count, hasGap], [500, false])
@@ -161,7 +161,7 @@ describe("a PostgreSQL stream", () => {
       const stream = yield* streamOf({ schema: uniqueName("overflow") })
       const reader = yield* opened(stream)
       for (const _ of Array.range(1, 15)) yield* stream.publish(wakeUps(1000))
-      // All but the last few were sent to every listener. More answers came since than it takes to receive them.
+      // The server sent all but the last few to every listener, and more answers have arrived since than it takes to receive them.
       for (let asked = 0; asked < 3000; asked++) {
         const [queue] = yield* sql<{ usage: number }>`select pg_notification_queue_usage() as usage`
         if (queue?.usage === 0) break

@@ -15,7 +15,7 @@ import { inOpenTransaction, isBlocked, session } from "./sessions.ts"
 
 const { layer: store, schema } = ownSchema("queue", { partitionCount: 4, maxConnections: 20 })
 
-/** An execution of one event, with an empty queue. */
+/** An execution with one event and an empty queue. */
 const started = Effect.fnUntraced(function* (tenant: string, executionId: string) {
   const model = yield* WorkflowEventModel
   const at = { tenant, executionId }
@@ -23,7 +23,7 @@ const started = Effect.fnUntraced(function* (tenant: string, executionId: string
   return at
 })
 
-/** Two of one tenant, in the order in which their rows are locked. */
+/** Two executions of one tenant, in the order in which their rows are locked. */
 const startedBoth = Effect.fnUntraced(function* () {
   const tenant = uniqueName("tenant")
   return [yield* started(tenant, "a"), yield* started(tenant, "b")] as const
@@ -47,11 +47,11 @@ const claim = Effect.fnUntraced(function* (...executions: Array.NonEmptyReadonly
   return yield* model.claim({ executions, limit: 100 })
 })
 
-/** A claim has a statement for one execution and another for many: these are of `a`, in either. */
+/** A claim has one statement for one execution and another for many. These are claims of `a` by each of them. */
 const forms: ReadonlyArray<{
   readonly form: string
   readonly claimed: (a: At, b: At) => Array.NonEmptyReadonlyArray<At>
-  /** Whether it locks the first event of a queue before it looks at its status. */
+  /** Whether the statement locks the first event of a queue before it reads its status. */
   readonly waitsForTheDead: boolean
 }> = [
   { form: "alone", claimed: (a) => [a], waitsForTheDead: false },
@@ -86,7 +86,7 @@ const fail = Effect.fnUntraced(function* (
   })
 })
 
-/** Two executions, of the first of which events with these names are queued, and the first of those is given up. */
+/** Two executions. The first has queued events with these names; the first of them is a dead letter. */
 const givenUp = Effect.fnUntraced(function* (next: "Block" | "Skip", first: string, ...others: ReadonlyArray<string>) {
   const [a, b] = yield* startedBoth()
   const [entry] = yield* enqueue(asking(a, first), ...others.map((name) => asking(a, name)))
@@ -111,7 +111,7 @@ const queueOf = Effect.fnUntraced(function* (at: At) {
 const placesOf = (entries: ReadonlyArray<QueuedEvent.QueuedEvent>) =>
   entries.map((entry) => `${entry.executionId}${entry.queuePosition}`).join(" ")
 
-/** Runs the effect in a session of its own; returns once it waits for a lock. */
+/** Runs the effect in a separate session; returns when it waits for a lock. */
 const blocked = Effect.fnUntraced(function* <A, E>(
   name: string,
   effect: Effect.Effect<A, E, WorkflowEventModel | WorkflowEventProcessingModel | SqlClient.SqlClient>
@@ -122,7 +122,7 @@ const blocked = Effect.fnUntraced(function* <A, E>(
   return fiber
 })
 
-/** Runs the effect, which must not wait for a lock: the limit is for failing, not for measuring. */
+/** Runs the effect, which must not wait for a lock. The time limit makes a waiting effect fail; it measures nothing. */
 const unhindered = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.withTransaction(Effect.andThen(sql`set local lock_timeout = '10s'`, effect))

@@ -1,4 +1,4 @@
-/** Workers, operators and callers at one queue, one statement at a time, in an order that fast-check chooses: what fails is replayed by its seed. */
+/** Workers, operators and callers at one queue, one statement at a time, in an order that fast-check chooses. A seed repeats a failure. */
 import { assert, layer } from "@effect/vitest"
 import {
   type Claim,
@@ -26,48 +26,48 @@ const actorCount = 3
 type Outcome = "Applied" | "Rejected"
 
 type Step =
-  /** Takes up executions, by one call. */
+  /** One call that claims executions. */
   | {
       readonly _tag: "Claim"
       readonly executions: ReadonlyArray<number>
       readonly limit: number
       readonly ignoreDelay: boolean
     }
-  /** Settles what is claimed of some executions, by one call: of each as many events as there are outcomes. */
+  /** One call that settles the claimed events of some executions: as many events of each as there are outcomes. */
   | {
       readonly _tag: "Settle"
       readonly executions: ReadonlyArray<number>
       readonly isClaimedFirst: boolean
       readonly outcomes: ReadonlyArray<Outcome>
     }
-  /** Ends the attempt that is claimed of an execution. */
+  /** Ends the open attempt of an execution. */
   | {
       readonly _tag: "Fail"
       readonly executions: readonly [number]
       readonly isClaimedFirst: boolean
       readonly next: FailurePolicy.AfterFailure
     }
-  /** An operator takes one of those that are dead or skipped, or any at all where none is. */
+  /** An operator picks a dead or skipped event, or any event if there is none. */
   | { readonly _tag: "Redrive" | "Discard"; readonly choice: number }
-  /** An event for each of them, by one call; of those of one execution with one key the first alone is queued. */
+  /** One call with an event for each execution. Of several with one execution and key, only the first is queued. */
   | { readonly _tag: "Enqueue"; readonly executions: ReadonlyArray<number>; readonly key: string | undefined }
 
 interface Episode {
   readonly steps: ReadonlyArray<Step>
-  /** Each step by itself; or all in one transaction, which ends so. */
+  /** Each step alone; or all in one transaction with this end. */
   readonly ends: "EachByItself" | "Committed" | "RolledBack"
 }
 
 type Turn =
-  /** An actor goes on by one step, if it does not wait for another. */
+  /** An actor runs one step, unless it waits for another. */
   | { readonly _tag: "Go"; readonly actor: number }
   /** The server ends an actor's session. */
   | { readonly _tag: "Kill"; readonly actor: number }
 
 interface Run {
-  /** Of each execution at the beginning: how the first event stands, and how many wait behind it. */
+  /** For each execution at the start: the status of the first event, and the number of pending events behind it. */
   readonly queues: ReadonlyArray<{ readonly head: "Pending" | "Dead" | "Skipped"; readonly behindCount: number }>
-  /** Of each actor, one after the other. */
+  /** The tasks of each actor, in order. */
   readonly scripts: ReadonlyArray<ReadonlyArray<Episode>>
   readonly turns: ReadonlyArray<Turn>
 }
@@ -140,7 +140,7 @@ const runOf = (step: fc.Arbitrary<Step>): fc.Arbitrary<Run> => {
   })
 }
 
-/** Each run has steps of some kinds alone: what takes two or three of them to meet is rare where there are all six. */
+/** Each run has steps of a few kinds: an interaction of two or three kinds is rare among all six. */
 const run = fc.oneof(
   ...Object.values(stepOf)
     .reduce<ReadonlyArray<ReadonlyArray<fc.Arbitrary<Step>>>>(
@@ -151,14 +151,14 @@ const run = fc.oneof(
     .map((kinds) => runOf(fc.oneof(...kinds)))
 )
 
-/** What calls were answered; of a transaction that was not answered as committed, nothing. */
+/** The answers of calls; none of a transaction that was not confirmed as committed. */
 interface Told {
-  /** By an enqueue or a redrive: entries at their places. */
+  /** Answers of enqueue and redrive: entries with their queue positions. */
   readonly placed: Array<QueuedEvent.QueueEntry>
   readonly redriven: Array<QueuedEvent.QueueEntry>
-  /** With how many events of the execution were known to be settled when it was asked for, and the limit. */
+  /** A claim, with its limit and the number of events known to be settled when it was made. */
   readonly claimed: Array<{ readonly claim: Claim; readonly knownCount: number; readonly limit: number }>
-  /** Processing id and status, for ever. */
+  /** Processing id and final status. */
   readonly settled: Array<string>
 }
 
@@ -176,7 +176,7 @@ const isSettled = ({ status }: QueuedEvent.QueueEntry) => status._tag !== "Pendi
 const isSettledForEver = (entry: QueuedEvent.QueueEntry) => isSettled(entry) && entry.status._tag !== "Skipped"
 const settledText = (processingId: string, status: QueuedEvent.Status["_tag"]) => `${processingId} ${status}`
 
-/** All that can be seen of the queues at one moment. */
+/** The visible state of the queues at one moment. */
 interface Seen {
   /** By execution id. */
   readonly settledCounts: ReadonlyMap<string, number>
@@ -204,7 +204,7 @@ const assertInRow = (places: ReadonlyArray<number>, after: number) =>
     places.map((_, place) => after + place + 1)
   )
 
-/** Those settled are before the cursor; from there on they stand in a row, of which the first alone may be dead. */
+/** Settled events are before the cursor. Behind it events are pending, and only the first of them may be dead. */
 const assertWhole = ({ entries, settledCounts }: Seen) => {
   for (const [executionId, settledCount] of settledCounts) {
     const own = entries.filter((entry) => entry.executionId === executionId)
@@ -225,7 +225,7 @@ const assertWhole = ({ entries, settledCounts }: Seen) => {
   }
 }
 
-/** Nothing that is settled changes, but what was skipped; nothing goes, and no place or count goes back. */
+/** Settled events do not change, except skipped ones. No event disappears, and no position or count decreases. */
 const assertFollows = (before: Seen, after: Seen) => {
   for (const [executionId, settledCount] of before.settledCounts) {
     assert.isAtLeast(after.settledCounts.get(executionId) ?? 0, settledCount)
@@ -242,7 +242,7 @@ const assertFollows = (before: Seen, after: Seen) => {
   }
 }
 
-/** Those of which fewer attempts are counted than before: as often as they were redriven, at most. */
+/** Events with fewer counted attempts than before; at most as many as were redriven. */
 const setBack = (before: Seen, after: Seen): ReadonlyArray<string> => {
   const counts = new Map(after.entries.map((entry) => [entry.processingId, entry.attemptCount]))
   return before.entries.flatMap(({ attemptCount, processingId }) =>
@@ -252,7 +252,7 @@ const setBack = (before: Seen, after: Seen): ReadonlyArray<string> => {
 
 const countOf = <A>(all: ReadonlyArray<A>, one: A): number => all.filter((each) => each === one).length
 
-/** What the answers say, taken together with one another and with what was seen last. */
+/** Compares the answers with each other and with the last visible state. */
 const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen) => {
   const ids = new Set(placed.map((entry) => entry.processingId))
   assert.sameMembers(
@@ -266,7 +266,7 @@ const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen
     settled
   )
   for (const executionId of executionIds) {
-    // Each place is one event's for ever, and none is left out.
+    // Each queue position belongs to one event for ever, and none is missing.
     const events = new Map(
       [...placed, ...claimed.flatMap(({ claim }) => claim.events), ...last.entries]
         .filter((each) => each.executionId === executionId)
@@ -293,13 +293,13 @@ const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen
   }
 }
 
-/** Whether the server ended the session, or refused one of those that waited in a circle. */
+/** Whether the server ended the session, or resolved a deadlock. */
 const isToBeExpected = (error: unknown): boolean =>
   error === "rolled back" ||
   SqlError.isSqlError(error) ||
   (error instanceof StoreError && (error.isRetryable || error.detail === "SQLSTATE 40P01"))
 
-/** The calls that actors make. */
+/** The calls of actors. */
 const makeCalls = Effect.fnUntraced(function* (tenant: string, seen: () => Seen) {
   const model = yield* WorkflowEventModel
   const headers = yield* WorkflowExecutionModel
@@ -337,7 +337,7 @@ const makeCalls = Effect.fnUntraced(function* (tenant: string, seen: () => Seen)
     return claims
   })
 
-  /** Decided at the position where the execution is now, as a worker does whose commit was refused for its position. */
+  /** Decides at the execution's present position, as a worker does after a `PositionConflict`. */
   const settle = Effect.fnUntraced(function* (
     claims: ReadonlyArray<Claim>,
     outcomes: ReadonlyArray<Outcome>,
@@ -413,7 +413,7 @@ const makeCalls = Effect.fnUntraced(function* (tenant: string, seen: () => Seen)
   return { enqueue, claim, settle, fail, redrive, discard, choose }
 })
 
-/** Of each execution, by its id, what was claimed of it last: a worker may go on with it long after others have. */
+/** The last claim of each execution, by id. A worker may continue with it long after other workers. */
 type Held = ReadonlyMap<string, Claim>
 
 const acting = (
@@ -500,7 +500,7 @@ const acting = (
     }
   })
 
-/** What is applied is in the log, in the order of the queue, and nothing else is. */
+/** The log has exactly the applied events, in queue order. */
 const assertLogged = Effect.fnUntraced(function* (tenant: string, entries: ReadonlyArray<QueuedEvent.QueueEntry>) {
   const model = yield* WorkflowEventModel
   for (const executionId of executionIds) {

@@ -1,4 +1,4 @@
-/** Public logs of real processes, imported and replayed: every answer is compared with one worked out elsewhere. */
+/** Imports and replays public logs of real processes. Compares every answer with an independent result. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, inject, layer } from "@effect/vitest"
 import { PgliteStore } from "@refold/adapters/pglite"
@@ -16,7 +16,7 @@ const importLog = (log: (typeof RealLogs.logs)[number]) =>
     workflow: "foreign log"
   })
 
-/** What the store holds of every case: its events in order. */
+/** The stored events of every case, in order. */
 const histories = Effect.fnUntraced(function* (tenant: string) {
   const events = yield* WorkflowEventModel
   const byCase = new Map<string, Array<WorkflowEvent>>()
@@ -47,7 +47,7 @@ const assertHistories = (expected: RealLogs.Expected, actual: ReadonlyMap<string
   }
 }
 
-/** Every case, or one of each `step`, by a replay of its own. */
+/** Replays every case, or one case in `step`. */
 const assertReplays = (expected: RealLogs.Expected, tenant: string, useSnapshots: boolean, step = 1) =>
   Effect.gen(function* () {
     const { replayEvents } = yield* WorkflowEventSourcing
@@ -62,7 +62,7 @@ const assertReplays = (expected: RealLogs.Expected, tenant: string, useSnapshots
     )
   })
 
-/** Every question about an instant of the past. */
+/** Checks every question about a past instant. */
 const assertAsOf = (expected: RealLogs.Expected, tenant: string, useSnapshots: boolean) =>
   Effect.gen(function* () {
     const { replayEvents } = yield* WorkflowEventSourcing
@@ -90,7 +90,7 @@ const assertAsOf = (expected: RealLogs.Expected, tenant: string, useSnapshots: b
     )
   })
 
-/** All executions as they were: each question's own case, and the count of those that had started. */
+/** Lists all executions as of each instant: checks the question's own case and the number of started executions. */
 const assertList = (
   expected: RealLogs.Expected,
   tenant: string,
@@ -114,7 +114,7 @@ const services = WorkflowEventSourcing.layerWith({ policy: { _tag: "Every", even
 
 const schema = "real_logs"
 
-/** Dropped at the end. */
+/** The schema is dropped at the end. */
 const ownSchema = Layer.effectDiscard(
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const drop = sql`drop schema if exists ${sql(schema)} cascade`
@@ -162,8 +162,8 @@ for (const { live, store } of stores) {
               Effect.gen(function* () {
                 const expected = yield* RealLogs.expectedOf(tenant)
                 const snapshots = yield* WorkflowSnapshotModel
-                // Every case without snapshots, and in the server as they are stored; else, of the largest log, a share of
-                // the cases: `verify` compares every snapshot with the log anyway.
+                // Without snapshots, and on the server, every case. Otherwise a share of the cases of the largest log, because
+                // `verify` compares every snapshot with the log anyway.
                 const share = Math.ceil(expected.cases / 1500)
                 yield* assertAsOf(expected, tenant, false)
                 yield* assertReplays(expected, tenant, false)

@@ -24,12 +24,12 @@ describe("a Redis Cluster", () => {
   })
   afterAll(() => Promise.all(servers.map((server) => server.stop())))
 
-  /** Clients of two nodes that know each other; the first is `owner` of the namespace's slot, and of every other. */
+  /** Clients of two connected nodes. The first node is `owner` of the namespace's slot and of all others. */
   const formed = Effect.gen(function* () {
     const [owner, other] = servers
     if (owner === undefined || other === undefined) return assert.fail("two nodes were started")
     const [ownerClient, otherClient] = [yield* rawClient(owner.url), yield* rawClient(other.url)]
-    // Told again, when there were slots already: refused, and as well.
+    // A repeated assignment is refused, which is fine.
     yield* ask(() => ownerClient.call("CLUSTER", "ADDSLOTSRANGE", 0, slotCount - 1).catch(String))
     yield* ask(() => otherClient.call("CLUSTER", "MEET", "127.0.0.1", owner.port))
     for (const client of [ownerClient, otherClient]) {

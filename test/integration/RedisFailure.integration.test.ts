@@ -14,7 +14,7 @@ const wakeUps = (count: number, executionId = "e"): Array.NonEmptyReadonlyArray<
 const read = (reader: WakeUpReader, timeout = 200) =>
   reader.read({ partitions: [1], limit: 1000, timeout: Duration.millis(timeout) })
 
-/** Reads until it has got this many, also while Redis is away. */
+/** Reads until it has this many wake-ups, also while Redis is down. */
 const collect = Effect.fnUntraced(function* (reader: WakeUpReader, count: number) {
   const received: Array<Delivery> = []
   for (let attempt = 0; received.length < count && attempt < 100; attempt++) {
@@ -32,7 +32,7 @@ const layerOf = (url: string, namespace?: string) =>
 const streamOf = (url: string, namespace?: string) =>
   Effect.map(Layer.build(layerOf(url, namespace)), (services) => Context.get(services, WakeUpChannel))
 
-/** Why the layer cannot be built. */
+/** The reason why the layer cannot be built. */
 const refusalOf = (url: string) => Effect.flip(Effect.scoped(Layer.build(layerOf(url))))
 
 describe("a Redis", () => {
@@ -67,7 +67,7 @@ describe("a Redis", () => {
       yield* restart()
       const stream = yield* streamOf(server.url)
       const redis = yield* rawClient(server.url)
-      // There is no primary at that address: nothing is copied.
+      // There is no primary at that address, so nothing is replicated.
       yield* Effect.promise(() => redis.replicaof("127.0.0.1", 1))
       const reader = yield* stream.reader
       const failures = [yield* Effect.flip(stream.publish(wakeUps(1))), yield* Effect.flip(read(reader))]
@@ -154,7 +154,7 @@ describe("a Redis", () => {
         { operation: "Reading wake-ups", reason: "Unavailable", isRetryable: true },
         { operation: "Publishing wake-ups", reason: "Unavailable", isRetryable: true }
       ])
-      // This one is under way while Redis starts.
+      // This read is in progress while Redis starts.
       const reading = yield* Effect.forkChild(read(reader, 60_000), { startImmediately: true })
       yield* restart()
       assert.deepStrictEqual(yield* Fiber.join(reading), { deliveries: [], hasGap: true })
@@ -217,7 +217,7 @@ describe("a Redis", () => {
         assert.include(yield* Effect.promise(() => next), "NOGROUP")
         assert.deepStrictEqual(yield* Fiber.join(reading), { deliveries: [], hasGap: true })
 
-        // Emptied between two reads, and written to before the next.
+        // Redis is emptied between two reads, and written to before the next.
         yield* Effect.promise(() => redis.flushall())
         yield* stream.publish(wakeUps(2, "new"))
         const received = [yield* read(reader, 60_000), yield* read(reader, 60_000)]
@@ -297,7 +297,7 @@ describe("what is not a Redis that will do", () => {
   )
 })
 
-/** Connections that were ever made to the server. */
+/** The number of connections that the server has ever accepted. */
 const connectionCount = (redis: Client) =>
   Effect.map(
     Effect.promise(() => redis.info("stats")),

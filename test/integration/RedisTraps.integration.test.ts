@@ -1,4 +1,4 @@
-/** What Redis Streams and their client are known to get wrong: shown with the client as it is, and dealt with by us. */
+/** Known traps of Redis Streams and of their client: each is shown with the plain client, and the adapter handles it. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "@effect/vitest"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { type Delivery, WakeUpChannel, type WakeUpReader, type WakeUp } from "@refold/core"
@@ -15,7 +15,7 @@ const namesOf = (deliveries: ReadonlyArray<WakeUp>) => deliveries.map(({ executi
 const read = (reader: WakeUpReader, partitions: ReadonlyArray<number> = [1], timeout = 100, limit = 1000) =>
   reader.read({ partitions, limit, timeout: Duration.millis(timeout) })
 
-/** Reads until it has got this many. */
+/** Reads until it has this many wake-ups. */
 const collect = Effect.fnUntraced(function* (reader: WakeUpReader, count: number, partitions = [1]) {
   const received: Array<Delivery> = []
   while (received.length < count) received.push(...(yield* read(reader, partitions, 10_000)).deliveries)
@@ -24,7 +24,7 @@ const collect = Effect.fnUntraced(function* (reader: WakeUpReader, count: number
 
 const ask = <A>(question: () => Promise<A>) => Effect.promise(question)
 
-/** Asks again and again, a bounded number of times, instead of sleeping. */
+/** Polls a bounded number of times instead of sleeping. */
 const until = Effect.fnUntraced(function* (what: string, holds: () => Promise<boolean>) {
   for (let asked = 0; asked < 5000; asked++) if (yield* ask(holds)) return
   assert.fail(`${what} never came true`)
@@ -39,7 +39,7 @@ const clientNamed = async (redis: Redis, name: string) =>
     .filter((line) => line.includes(`name=${name} `) && line.includes("flags=b"))
     .join("\n")
 
-/** How many clients of the database wait in a read. */
+/** The number of clients of the database that are blocked in a read. */
 const blockedCount = async (redis: Redis, database: number) =>
   String(await redis.client("LIST"))
     .split("\n")
@@ -102,7 +102,7 @@ describe("groups", () => {
           assert.strictEqual(yield* ask(() => redis.xgroup("DELCONSUMER", key, "raw", "dead")), 5)
           assert.isNull(yield* ask(() => redis.xreadgroup("GROUP", "raw", "next", "STREAMS", key, ">")))
 
-          // It is gone without a word, as after kill -9.
+          // The consumer is gone without a goodbye, as after kill -9.
           yield* Effect.scoped(Effect.flatMap(stream.reader, (reader) => collect(reader, 5)))
           const next = yield* stream.reader
           assert.deepStrictEqual(namesOf((yield* read(next)).deliveries), ["0", "1", "2", "3", "4"])
@@ -123,7 +123,7 @@ describe("groups", () => {
         yield* ask(() => redis.xgroup("CREATE", key, "raw", "0"))
         yield* ask(() => redis.xreadgroup("GROUP", "raw", "its owner", "STREAMS", key, ">"))
         const [entry] = yield* ask(() => redis.xrange(key, "-", "+"))
-        // The command names no consumer: whoever knows the id may.
+        // The command names no consumer, so any client that knows the id may acknowledge.
         assert.strictEqual(yield* ask(() => redis.xack(key, "raw", entry?.[0] ?? "")), 1)
 
         const [former, next] = [yield* stream.reader, yield* stream.reader]
@@ -218,7 +218,7 @@ describe("a reader", () => {
           const reader = yield* stream.reader
           yield* read(reader)
           yield* read(reader)
-          // The zombie: it blocked first, so it is served first.
+          // The zombie blocked first, so it is served first.
           const zombie = yield* rawClient()
           yield* ask(() => zombie.client("SETNAME", namespace))
           const handed = zombie.xreadgroup("GROUP", "workers", "owner", "BLOCK", 0, "STREAMS", keyOf(namespace, 1), ">")
@@ -232,7 +232,7 @@ describe("a reader", () => {
 
   it.live("that is interrupted while it waits ends at once, takes nothing with it, and leaves no client behind", () =>
     Effect.gen(function* () {
-      // Of its own, so that nobody else's reads are counted.
+      // A separate database, so that no other reads are counted.
       const database = 7
       const url = new URL(`/${database}`, inject("redisUrl")).href
       const { layer, namespace } = ownNamespace("interrupt", url)
@@ -317,7 +317,7 @@ describe("a network", () => {
           yield* Fiber.join(reading)
           proxy.resume()
           yield* stream.publish(wakeUps(1, 1)).pipe(Effect.retry({ times: 3 }))
-          // The first read after the fault may have been the one under way.
+          // The first read after the fault may be the read that was in progress.
           yield* Effect.retry(read(reader, [2]), { times: 3 })
           const received = yield* collect(reader, 4)
           assert.deepStrictEqual(namesOf(received), ["0", "1", "2", "0"])
@@ -388,7 +388,7 @@ describe("a network", () => {
         proxy.cut()
         proxy.resume()
         assert.strictEqual((yield* Fiber.join(publishing))._tag, "Failure")
-        // Connected again, and whatever came before would have been answered by now.
+        // The client is connected again, and any earlier command would have its answer by now.
         yield* until("it is connected again", async () => (await raw.ping().catch(String)) === "PONG")
         assert.deepStrictEqual([outcome, raw.status], ["none", "ready"])
       }).pipe(Effect.provide(layer))

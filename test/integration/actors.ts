@@ -1,4 +1,4 @@
-/** Actors: fibers with a session of a real server each, which go on one step at a time, and only when they are told to. */
+/** Actors: fibers with one session of a real server each. They run one step at a time, and only on demand. */
 import { assert } from "@effect/vitest"
 import type { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowExecutionModel } from "@refold/core"
 import { Effect, Layer, Queue } from "effect"
@@ -11,15 +11,15 @@ export type Ports = SqlClient.SqlClient | WorkflowEventModel | WorkflowExecution
 export interface Actor<Task> {
   readonly name: string
   readonly tasks: Queue.Queue<Task>
-  /** Else it is at work, or waits for a lock. */
+  /** Otherwise the actor runs, or waits for a lock. */
   isAtRest: boolean
   hasEnded: boolean
 }
 
-/** Of those that wait in a circle one is refused soon. */
+/** Short, so that the server resolves a deadlock soon. */
 const startupParameters = { deadlock_timeout: "20ms" }
 
-/** Starts the work, which rests wherever it asks for its next task. The name is unique on the server. */
+/** Starts the work. It pauses each time that it asks for its next task. The name is unique on the server. */
 export const actorOf = Effect.fnUntraced(function* <Task>(
   schema: string,
   name: string,
@@ -37,7 +37,7 @@ export const actorOf = Effect.fnUntraced(function* <Task>(
   return actor
 })
 
-/** Gives an actor its next task, if it is at rest. */
+/** Gives a paused actor its next task. */
 export const tell = <Task>(actor: Actor<Task>, task: Task) =>
   Effect.suspend(() => {
     if (!actor.isAtRest || actor.hasEnded) return Effect.void
@@ -45,14 +45,14 @@ export const tell = <Task>(actor: Actor<Task>, task: Task) =>
     return Effect.asVoid(Queue.offer(actor.tasks, task))
   })
 
-/** Ends an actor's session, whether that waits or is between two steps; the actor goes on with another. */
+/** Ends an actor's session, while it waits or between two steps. The actor continues with another session. */
 export const kill = ({ name }: Pick<Actor<never>, "name">) =>
   Effect.flatMap(
     SqlClient.SqlClient,
     (sql) => sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = ${name}`
   )
 
-/** Returns once each of them is at rest or waits for a lock. Asks the server, a bounded number of times, instead of sleeping. */
+/** Returns when each actor is paused or waits for a lock. Polls the server a bounded number of times instead of sleeping. */
 export const allStill = Effect.fnUntraced(function* (actors: ReadonlyArray<Pick<Actor<never>, "name" | "isAtRest">>) {
   for (let asked = 0; asked < 5000; asked++) {
     if (actors.every((actor) => actor.isAtRest)) return
@@ -62,7 +62,7 @@ export const allStill = Effect.fnUntraced(function* (actors: ReadonlyArray<Pick<
   assert.fail("a session neither came to rest nor waited for a lock")
 })
 
-/** Lets all come to their end, in turns, with a look after each round; of those that wait in a circle one is refused. */
+/** Lets all actors finish, in rounds, with a check after each round. The server resolves deadlocks. */
 export const finish = Effect.fnUntraced(function* <E, R>(
   actors: ReadonlyArray<Actor<void>>,
   look: Effect.Effect<void, E, R>
@@ -75,7 +75,7 @@ export const finish = Effect.fnUntraced(function* <E, R>(
   }
 })
 
-/** Checks a property of runs, of which each takes up to half a second: so many for each hundred cases of other properties. */
+/** Checks a property of runs. A run takes up to half a second, so there are fewer: this many per hundred cases of other properties. */
 export const holdsForAll = Effect.fnUntraced(function* <Run, E, R>(
   runs: fc.Arbitrary<Run>,
   perHundred: number,
@@ -84,7 +84,7 @@ export const holdsForAll = Effect.fnUntraced(function* <Run, E, R>(
   const context = yield* Effect.context<R>()
   const property = fc.asyncProperty(runs, (each) => Effect.runPromiseWith(context)(holds(each)))
   const numRuns = Math.ceil(((fc.readConfigureGlobal().numRuns ?? 100) * perHundred) / 100)
-  // Shrinking ends in time to print the seed.
+  // Shrinking ends early enough to print the seed.
   yield* Effect.promise(() =>
     Promise.resolve(fc.assert(property, { numRuns, interruptAfterTimeLimit: 100_000, markInterruptAsFailure: true }))
   )

@@ -1,4 +1,4 @@
-/** Commits and snapshots of least content. */
+/** Minimal commits and snapshots. */
 import type { Commit, Snapshot } from "@refold/core"
 import { Array } from "effect"
 
@@ -7,7 +7,7 @@ export interface At {
   readonly executionId: string
 }
 
-/** A commit of one event per state; `writer` tells apart the events of those that compete for a position. */
+/** A commit with one event per state. `writer` distinguishes the events of writers that compete for a position. */
 export const commitOf = (
   { executionId, tenant }: At,
   expectedPosition: number,

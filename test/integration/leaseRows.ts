@@ -1,8 +1,8 @@
-/** The leases of a store in PostgreSQL, as its table has them. */
+/** The leases in the table of a PostgreSQL store. */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 
-/** Those that have not expired by the server's clock, by partition. */
+/** Leases that have not expired by the server's clock, by partition. */
 export const leaseRows = (schema: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

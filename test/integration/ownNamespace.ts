@@ -1,11 +1,11 @@
-/** A namespace that no other test sees, on the Redis all integration tests share; its keys are removed with the scope. */
+/** A private namespace on the Redis that all integration tests share. The scope removes its keys. */
 import { inject } from "@effect/vitest"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { Effect, Layer, Redacted } from "effect"
 import { Redis } from "ioredis"
 import { uniqueName } from "./ownSchema.ts"
 
-/** A client as ioredis makes it, but for reconnecting; closed with the scope. */
+/** A plain ioredis client that does not reconnect. The scope closes it. */
 export const rawClient = (url: string = inject("redisUrl")) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -31,7 +31,7 @@ const cleared = (namespace: string, url: string) =>
     )
   })
 
-/** The stream of a new namespace. */
+/** The channel of a new namespace. */
 export const ownNamespace = (name: string, url: string = inject("redisUrl")) => {
   const namespace = uniqueName(name)
   const layer = Layer.provideMerge(

@@ -1,4 +1,4 @@
-/** A store in a schema that no other test sees, on the server all integration tests share; dropped with the scope. */
+/** A store in a private schema, on the server that all integration tests share. The scope drops the schema. */
 import { randomBytes } from "node:crypto"
 import { inject } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
@@ -11,14 +11,14 @@ export const uniqueName = (name: string): string => `test_${name}_${randomBytes(
 export const layerClient = (maxConnections = 10, url: string = inject("databaseUrl"), applicationName?: string) =>
   PgClient.layer({ url: Redacted.make(url), maxConnections, applicationName })
 
-/** Drops the schema when the scope closes, whoever made it. */
+/** Drops the schema when the scope closes, whoever created it. */
 export const dropped = (schema: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* Effect.addFinalizer(() => Effect.orDie(sql`drop schema if exists ${sql(schema)} cascade`))
   })
 
-/** The ports and the client over a new schema. */
+/** Ports and client over a new schema. */
 export const ownSchema = (
   name: string,
   options: {

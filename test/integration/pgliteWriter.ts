@@ -1,4 +1,4 @@
-/** A process of its own: opens the directory, says so or why not, and commits three events at a time until it is killed. */
+/** A separate process: opens the directory, reports success or the error, and commits three events at a time until it is killed. */
 import { PgliteStore } from "@refold/adapters/pglite"
 import { WorkflowEventModel } from "@refold/core"
 import { Console, Effect } from "effect"

@@ -1,14 +1,14 @@
-/** What the server did for each statement of an operation, also for those within functions, as its `auto_explain` tells. */
+/** The plans of each statement of an operation, also within functions, from the server's `auto_explain`. */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Settings, startPostgres } from "../servers/Postgres.ts"
 
-/** Around the name of a session, where it begins an entry of the log. */
+/** Delimits the name of a session at the beginning of a log entry. */
 const [prefix, separator] = ["<<<<", ">>>>"]
 
-/** Of the server. Nothing else is logged as it works, since what two processes write at once may be mixed. */
+/** Settings of the server. It logs nothing else meanwhile, because the output of two processes may be interleaved. */
 const settings: Settings = {
   session_preload_libraries: "auto_explain",
   "auto_explain.log_analyze": "on",
@@ -22,7 +22,7 @@ const settings: Settings = {
   fsync: "off"
 }
 
-/** A step of a plan; counts of rows are averages of its loops. */
+/** A node of a plan; row counts are averages over its loops. */
 interface Step {
   readonly "Node Type": string
   readonly "Relation Name"?: string
@@ -61,17 +61,17 @@ export interface Explained {
 
 const stepsOf = (step: Step): ReadonlyArray<Step> => [step, ...(step.Plans ?? []).flatMap(stepsOf)]
 
-/** A server of our own that explains what one session of a superuser asks of it. */
+/** A private server that explains the statements of one superuser session. */
 export class Explaining extends Context.Service<
   Explaining,
   {
     readonly url: string
-    /** Runs an operation, whose statements must all run in the one session of the client. */
+    /** Runs an operation. All its statements must run in the client's only session. */
     readonly explain: <A, E, R>(
       operation: string,
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | SqlError, R | SqlClient.SqlClient>
-    /** All that was explained so far, in its order. */
+    /** All plans so far, in order. */
     readonly explained: Effect.Effect<ReadonlyArray<Explained>, SqlError, SqlClient.SqlClient>
   }
 >()("test/Explaining") {
@@ -83,7 +83,7 @@ export class Explaining extends Context.Service<
         Effect.promise(() => startPostgres(settings, { onLog: (text) => void (log += text) })),
         ({ stop }) => Effect.promise(stop)
       )
-      // The server tells in its log for whom it explains, in a name of the session that has room for little.
+      // The server's log identifies an explanation by the session name, which must be short.
       const operations: Array<string> = []
       const set = (name: string, duration: string) =>
         Effect.flatMap(
@@ -116,16 +116,16 @@ export class Explaining extends Context.Service<
   )
 }
 
-/** What grows neither with executions nor with events. */
+/** Tables that grow neither with executions nor with events. */
 const small = ["partitions", "leases", "workers", "migrations"]
 
-/** An index of nothing but what is looked for: read whole. */
+/** A partial index with exactly the rows that are looked for, so reading all of it is fine. */
 const whole = ["queue_left"]
 
 /**
- * What is wrong with a statement: it reads a growing table from end to end, or an index without a condition, or more of
- * either than `mostRows`, or throws away more than `mostRemoved` of what it read. What it does to rows that it was given
- * or has read, as in a join of the two, does not count.
+ * The problems of a statement: it reads a whole growing table, or an index without a condition, or more rows than
+ * `mostRows`, or discards more than `mostRemoved` of the rows that it read. Work on rows that it already has, such as a
+ * join of two inputs, does not count.
  */
 export const faultsOf = (
   { operation, statement, steps }: Explained,

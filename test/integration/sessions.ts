@@ -1,14 +1,14 @@
-/** Sessions that tests hold still: one that waits for a lock, one whose transaction stays open. */
+/** Database sessions that tests keep in a state: waiting for a lock, or with an open transaction. */
 import { assert, inject } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { Deferred, Effect, Fiber, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 
-/** What the server knows a session by: test files that run at the same time may give their sessions one name. */
+/** The application name of a session. It includes the test file, because concurrent test files may use equal names. */
 export const nameOf = (name: string): string => `${name} of ${process.pid}`
 
-/** Ports over a session of its own, which the server knows by this name. */
+/** Ports over a separate session with this application name. */
 export const layerSession = (
   schema: string,
   applicationName: string,
@@ -25,10 +25,10 @@ export const layerSession = (
     )
   )
 
-/** The same, built, known by a name. */
+/** The built ports of a session with a name. */
 export const session = (schema: string, name: string) => Layer.build(layerSession(schema, nameOf(name)))
 
-/** Sessions that wait for a lock now, by what the server knows them by. */
+/** The application names of the sessions that wait for a lock now. */
 export const blockedSessions = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const waiting = yield* sql<{ name: string }>`
@@ -36,7 +36,7 @@ export const blockedSessions = Effect.gen(function* () {
   return new Set(waiting.map(({ name }) => name))
 })
 
-/** Returns once the session waits for a lock. Asks the server, a bounded number of times, instead of sleeping. */
+/** Returns when the session waits for a lock. Polls the server a bounded number of times instead of sleeping. */
 export const isBlocked = Effect.fnUntraced(function* (name: string) {
   for (let asked = 0; asked < 3000; asked++) {
     if ((yield* blockedSessions).has(nameOf(name))) return
@@ -44,7 +44,7 @@ export const isBlocked = Effect.fnUntraced(function* (name: string) {
   assert.fail(`${name} never waited for a lock`)
 })
 
-/** Runs the effect in a transaction that stays open until the returned effect is run, which answers as the transaction ended. */
+/** Runs the effect in a transaction that stays open. The returned effect ends the transaction and returns its result. */
 export const inOpenTransaction = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const sql = yield* SqlClient.SqlClient
   const [done, release] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]

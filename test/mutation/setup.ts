@@ -1,4 +1,4 @@
-/** After the setup of all tests: a property ends early, since every mutant runs it again. */
+/** Runs after the setup of all tests: properties end early, because every mutant runs them again. */
 import fc from "fast-check"
 
 fc.configureGlobal({ ...fc.readConfigureGlobal(), interruptAfterTimeLimit: 200 })

@@ -1,11 +1,11 @@
-/** How `npm run mutation` runs the tests: from the copy of the sources that Stryker mutates, in one process. */
+/** `npm run mutation` runs the tests in one process, from the copy of the sources that Stryker mutates. */
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const source = (name: string) => join(import.meta.dirname, "../../packages", name, "src")
 
-/** By name, so that a run is the same every time; Vitest would begin with what was slow or failed the last time. */
+/** Sorts files by name, so that every run is the same. Vitest would start with slow or failed files. */
 class ByName extends BaseSequencer {
   override sort(files: ReadonlyArray<TestSpecification>): Promise<Array<TestSpecification>> {
     return Promise.resolve(files.toSorted((left, right) => (left.moduleId < right.moduleId ? -1 : 1)))
@@ -14,7 +14,7 @@ class ByName extends BaseSequencer {
 
 export default defineConfig({
   resolve: {
-    // The links in node_modules lead to the sources as they are, not to the copy.
+    // The links in node_modules lead to the original sources, not to the copy.
     alias: ["core", "adapters", "runtime"].flatMap((name) => [
       { find: new RegExp(`^@refold/${name}$`), replacement: join(source(name), "index.ts") },
       {
@@ -27,9 +27,9 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     setupFiles: ["./test/setup.ts", "./test/mutation/setup.ts"],
-    // The same cases for every mutant.
+    // Every mutant gets the same cases.
     env: { PROP_SEED: process.env["PROP_SEED"] ?? "1" },
-    // One worker takes all the files of a run. A mutant gets a new worker, a file does not.
+    // One worker runs all files of a run. A mutant gets a new worker, a file does not.
     isolate: false,
     sequence: { sequencer: ByName },
     include: ["*.test.ts"]

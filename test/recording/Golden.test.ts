@@ -1,4 +1,4 @@
-/** What was recorded of every released schema is read today as it was then. */
+/** The golden run of every schema version is still read as it was recorded. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Upcast, startedEventName } from "@refold/core"
@@ -16,7 +16,7 @@ const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(RecordedRun.Li
 
 const key = (...parts: ReadonlyArray<string | number>): string => parts.join(" ")
 
-/** Workflow, version, event and schema version of every event in the golden files. */
+/** Workflow, version, event name and schema version of every event in the golden files. */
 const recorded = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const found = new Set<string>()

@@ -93,7 +93,7 @@ const stories: ReadonlyArray<Story> = [
   )
 ]
 
-/** Tells a story on a store in memory, a second from event to event. */
+/** Runs the steps on a store in memory, one second apart. */
 const tell = Effect.fnUntraced(function* ({ data, executionId, steps, workflow }: Story) {
   const runtime = yield* TypeScriptWorkflowRuntime
   const execution = { tenant: "golden", executionId }

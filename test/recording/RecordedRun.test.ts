@@ -24,7 +24,7 @@ const Added = Schema.Struct({ cents: Schema.Int, note: Schema.optionalKey(Schema
 
 type Guard = (data: Data, payload: unknown, submission: Submission) => boolean
 
-/** The guard is that of `Added`. A tab that is split need not come out even, and then its data is not what it should be. */
+/** The guard belongs to `Added`. Splitting a tab may leave a fraction, and then its data is invalid. */
 const tabWith = (guard: Guard): Workflow.Workflow =>
   Workflow.make({
     name: "tab",
@@ -74,7 +74,7 @@ const split = (position: number, ways: number): WorkflowEvent =>
 const stateAfter = (...events: ReadonlyArray<WorkflowEvent>): ExecutionState.ExecutionState | undefined =>
   Result.getOrThrow(Replay.fold(Tab, undefined, events))
 
-/** What comes of an event on a tab that was begun with as much. */
+/** The outcome of an event on a tab with this initial sum. */
 const replayOn = (workflow: Workflow.Workflow, event: WorkflowEvent, cents = 0): RecordedRun.Outcome =>
   Result.getOrThrow(RecordedRun.replay(workflow, stateAfter(started({ cents })), event))
 
@@ -271,7 +271,7 @@ const sentenceOf = (verdict: RecordedRun.Verdict | undefined): string =>
 
 // --- Recording --------------------------------------------------------------------------------------------------------
 
-/** The lines of events, each seen by a build. */
+/** The lines of events, each recorded by a build. */
 const recordAll = (
   workflow: Workflow.Workflow,
   events: ReadonlyArray<WorkflowEvent>
@@ -290,7 +290,7 @@ const recordAll = (
   return { cursor, lines }
 }
 
-/** The differences that a build shows in lines, until it can go no further. */
+/** The differences of a build in lines, up to the first line that it cannot read. */
 const checkAll = (
   workflow: Workflow.Workflow,
   lines: ReadonlyArray<RecordedRun.Line>
@@ -337,7 +337,7 @@ describe("RecordedRun.record", () => {
     const { cursor, lines } = recordAll(Tab, [started({ cents: 0 }), split(2, 0)])
     const invalid = { currentState: "Open", isComplete: false, isValid: false }
     assert.deepStrictEqual(lines[1]?.state, invalid)
-    // What was last recorded still stands: data that comes back to it is as before.
+    // The last recorded data is still the reference: data that returns to it is no difference.
     const outcome = replayOn(Tab, noted(2))
     assert.notProperty(RecordedRun.record(cursor, noted(3), outcome).line.state, "data")
 
@@ -356,7 +356,7 @@ describe("RecordedRun.record", () => {
 
 // --- Checking ---------------------------------------------------------------------------------------------------------
 
-/** Checks a line on a tab that was begun with as much. */
+/** Checks a line on a tab with this initial sum. */
 const checkOn = (workflow: Workflow.Workflow, line: RecordedRun.Line, cents = 0): RecordedRun.Checked => {
   const state = stateAfter(started({ cents }))
   return RecordedRun.check(workflow, { ...RecordedRun.origin, state, recordedData: { cents } }, line)
@@ -391,7 +391,7 @@ describe("RecordedRun.check, of decisions", () => {
       const at = { position: 2, eventName: "Added", _tag: "Decision" } as const
       const expected = verdict._tag === same ? [] : [{ ...at, recorded: before, found: verdict }]
       assert.deepStrictEqual(differences, expected)
-      // A decision is no reason to stop: the event is in the log.
+      // A different decision does not end the check, because the event is in the log.
       assert.deepStrictEqual(cursor?.state?.data, { cents: 5 })
     }
   })
@@ -439,7 +439,7 @@ describe("RecordedRun.check, of data", () => {
   const state = { currentState: "Open", isComplete: false, isValid: true }
   const at = { position: 1, eventName: startedEventName, _tag: "Data" } as const
 
-  /** What is shown when one object was recorded and the build finds another. */
+  /** The changes shown if the build finds another object than the recorded one. */
   const differencesOf = (recorded: Workflow.OpenData, found: Workflow.OpenData) =>
     RecordedRun.check(Log, RecordedRun.origin, {
       event: started(found, { to_state: "started" }),
@@ -558,7 +558,7 @@ describe("RecordedRun.check, of data", () => {
     ]
     assert.deepStrictEqual(checkAll(Tab, lines), [
       { position: 2, ...change },
-      // In between it was as recorded: the change is a new one.
+      // The data was as recorded in between, so this is a new change.
       { position: 5, ...change }
     ])
   })

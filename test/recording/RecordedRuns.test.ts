@@ -10,7 +10,7 @@ import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import { memory } from "../runtime/Services.ts"
 
-// --- A definition, and what a team might do to it ---------------------------------------------------------------------
+// --- A definition, and changes that a team might make -----------------------------------------------------------------
 
 const data = Schema.Struct({ cents: Schema.Int, by: Schema.Array(Schema.String) })
 type Data = typeof data.Type
@@ -40,7 +40,7 @@ const claim = {
   { Added: typeof Added; Signed: typeof Signed; Closed: typeof Schema.Undefined }
 >
 
-/** Nobody signs twice. */
+/** A user can sign only once. */
 function alone({ by }: Data, _payload: unknown, { user_id = "" }: Submission): boolean {
   return !by.includes(user_id)
 }
@@ -69,7 +69,7 @@ const tell = Effect.fnUntraced(function* (
   }
 })
 
-/** Records the executions of a store into a directory of its own. */
+/** Records the executions of a store into a new directory. */
 const recordAll = Effect.fnUntraced(function* (options: Partial<RecordedRuns.RecordOptions> = {}) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped()
@@ -80,7 +80,7 @@ const recordAll = Effect.fnUntraced(function* (options: Partial<RecordedRuns.Rec
 const checkWith = (directory: string, ...definitions: ReadonlyArray<Workflow.Workflow>) =>
   Effect.provide(RecordedRuns.check(directory), Workflows.layer(...definitions))
 
-/** Runs on a store in memory that knows these definitions. */
+/** Runs an effect on a store in memory with these definitions. */
 const on = (...definitions: ReadonlyArray<Workflow.Workflow>) =>
   Effect.provide([memory({ definitions }), NodeServices.layer])
 
@@ -264,7 +264,7 @@ describe("RecordedRuns.check", () => {
 
 // --- Recording --------------------------------------------------------------------------------------------------------
 
-/** Refuses a second signature of anyone, which the log of `steps` has. */
+/** Refuses a second signature of a user; the log of `steps` has one. */
 const Stricter = Workflow.make({
   ...claim,
   states: {
@@ -413,7 +413,7 @@ describe("RecordedRuns.record, redacted", () => {
   )
 })
 
-// --- What is wrong with a file ----------------------------------------------------------------------------------------
+// --- Errors in a file -------------------------------------------------------------------------------------------------
 
 describe("RecordedRuns.check, of files that are broken", () => {
   /** The run of `steps` as lines, changed, checked. */

@@ -1,4 +1,4 @@
-/** Redaction: nothing that was said shows through, and what is left has the shape that it had. */
+/** Redaction hides every text and keeps its shape. */
 import { assert, describe, it } from "@effect/vitest"
 import { Instant, type Json, type Upcast, Workflow, type WorkflowEvent } from "@refold/core"
 import { Redaction } from "@refold/testing/recording"
@@ -8,7 +8,7 @@ import { eventAt } from "../core/Invoice.ts"
 
 const secret = fc.string({ minLength: 1 })
 
-/** Text in which something identifies: five letters or digits in a row. */
+/** Text with five letters or digits in a row, which may identify something. */
 const telling = fc
   .tuple(
     fc.string({ unit: "grapheme" }),
@@ -17,7 +17,7 @@ const telling = fc
   )
   .map((parts) => parts.join(""))
 
-/** Letters of any script are letters, and so is what is neither a letter, a digit nor plain punctuation. */
+/** Letters of any script count as letters, and so do characters that are no letters, digits or plain punctuation. */
 const shapeOf = (text: string): string =>
   text
     .replaceAll(/\p{N}/gu, (digit) => "9".repeat(digit.length))
@@ -80,7 +80,7 @@ describe("Redaction.pseudonym", () => {
 
   const secrets = Array.from({ length: 400 }, (_, place) => `key ${place}`)
   const pseudonymsOf = (text: string) => secrets.map((key) => Redaction.pseudonym(text, key))
-  /** The characters that stand at each place of some texts. */
+  /** The characters at each index of some texts. */
   const charactersAt = (texts: ReadonlyArray<string>) =>
     Array.from(texts[0] ?? "", (_, place) => [...new Set(texts.map((text) => text.charAt(place)))].toSorted().join(""))
 
@@ -113,7 +113,7 @@ describe("Redaction.pseudonym", () => {
     const [any, first] = ["0123456789", "123456789"]
     assert.deepStrictEqual(charactersAt(pseudonymsOf("5505")), [first, any, any, any])
     assert.deepStrictEqual(charactersAt(pseudonymsOf("0907")), ["0", any, any, any])
-    // Each number in a text is one of its own.
+    // Each number in a text is separate.
     assert.deepStrictEqual(
       charactersAt(pseudonymsOf("a50-07 10")).join(" "),
       `${lower} ${first} ${any} - 0 ${any}   ${first} ${any}`
@@ -125,7 +125,7 @@ describe("Redaction.pseudonym", () => {
   const numbersOf = (text: string) => (text.match(/\d+/g) ?? []).map(Number)
   const between = (least: number, greatest: number) =>
     Array.from({ length: greatest - least + 1 }, (_, place) => least + place)
-  /** Every number that stands at each place of some texts. */
+  /** Every number at each index of some texts. */
   const numbersAt = (texts: ReadonlyArray<string>) =>
     numbersOf(texts[0] ?? "").map((_, place) =>
       [...new Set(texts.map((text) => numbersOf(text)[place] ?? 0))].toSorted((left, right) => left - right)
@@ -196,7 +196,7 @@ describe("Redaction.pseudonym", () => {
   ])("takes %s for no date: its digits are any", (text) => {
     const pseudonyms = pseudonymsOf(text)
     for (const pseudonym of pseudonyms) assert.strictEqual(shapeOf(pseudonym), shapeOf(text))
-    // Of a date, the year is at most 2027.
+    // The year of a date is at most 2027.
     assert.isTrue(numbersAt(pseudonyms)[0]?.some((year) => year > 2027))
   })
 
@@ -279,7 +279,7 @@ describe("Redaction.redactor", () => {
       kind: "private",
       name: stand("Ann Lee"),
       age: 41,
-      // A text that a literal of the schema happens to be is a word of the program.
+      // A text that equals a literal of the schema is a word of the program.
       children: [{ name: stand("Ann Lee") }, { name: "business" }]
     })
     assert.strictEqual(redacted.user_id, stand("Ann Lee"))
@@ -309,7 +309,7 @@ describe("Redaction.redactor", () => {
     assert.notProperty(Redaction.redactor(Form, "secret")(event), "payload")
   })
 
-  /** What is left of a payload of a definition with this schema. */
+  /** The redacted payload under a definition with this schema. */
   const redactAs = (schema: Upcast.PayloadSchema, payload: Json.Json) => {
     const workflow = Workflow.make({
       name: "form",

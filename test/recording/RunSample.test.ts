@@ -1,4 +1,4 @@
-/** Samples: bounded, the same each time, and spread over what executions are. */
+/** Samples are bounded, repeatable, and spread over the kinds of executions. */
 import { assert, describe, it } from "@effect/vitest"
 import { RunSample } from "@refold/testing/recording"
 import fc from "fast-check"
@@ -146,14 +146,14 @@ const candidateOf = (executionId: string, currentState: string, position = 1): R
   position
 })
 
-/** The same in every build, so that the exports of two builds can be compared. */
+/** The sample is the same in every build, so exports of two builds can be compared. */
 const hashOf = ({ executionId, tenant }: RunSample.Candidate): string =>
   createHash("sha256").update(`${tenant}\0${executionId}`).digest("hex")
 
 const byHash = (left: RunSample.Candidate, right: RunSample.Candidate): number =>
   hashOf(left) < hashOf(right) ? -1 : 1
 
-/** The ids of a sample, chosen from all at once. */
+/** The ids in a sample of all candidates. */
 const expectedOf = (size: number, all: ReadonlyArray<RunSample.Candidate>): ReadonlyArray<string> => {
   const placeOf = new Map<RunSample.Candidate, number>()
   const counts = new Map<string, number>()

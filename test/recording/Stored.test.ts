@@ -1,8 +1,8 @@
 /**
- * Rows that release 0.1.0 wrote are read today as it read them.
+ * Rows that version 0.1.0 wrote are still read as 0.1.0 read them.
  *
- * `stored/rows.json` is what stood in its tables, `stored/records.json` what its models made of it. Neither ever changes;
- * a release that stores something new adds files of its own.
+ * `stored/rows.json` has the rows of its tables, `stored/records.json` the records that its models returned. Neither file
+ * ever changes. A release that stores something new adds new files.
  */
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { PgliteStore } from "@refold/adapters/pglite"
@@ -28,7 +28,7 @@ import { Subscription } from "./Subscription.ts"
 
 const execution = { tenant: "golden", executionId: "subscription-1" }
 
-/** Puts the rows into a new schema as they were: columns that they do not have get their defaults. */
+/** Inserts the rows unchanged into a new schema; missing columns get their defaults. */
 const restore = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const { partitions, ...tables } = rows
@@ -81,7 +81,7 @@ describe("Rows of release 0.1.0", () => {
         const sourcing = yield* WorkflowEventSourcing
         const { executionState } = yield* sourcing.replayEvents("subscription-1", "golden", { useSnapshots: false })
         assert.strictEqual(executionState.currentState, "Paused")
-        // The text of functions is part of the fingerprint, and depends on what compiled them.
+        // The fingerprint includes the source text of functions, which depends on the compiler.
         const [stored] = yield* Effect.forEach(records.snapshots, (each) =>
           Schema.decodeUnknownEffect(Snapshot.Snapshot)({ ...each, fingerprint: Subscription.fingerprint })
         )

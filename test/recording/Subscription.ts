@@ -1,4 +1,4 @@
-/** A definition with a past: two versions of it, an event whose payload changed twice, data that is not plain JSON. */
+/** A definition with older versions: two workflow versions, an event whose payload changed twice, data beyond plain JSON. */
 import { Upcast, Workflow } from "@refold/core"
 import { Schema, Struct } from "effect"
 
@@ -40,7 +40,7 @@ export const Subscription = Workflow.make({
   }
 })
 
-/** Begins with a trial, which the first payment ends; nobody pauses any more. */
+/** Starts with a trial that ends at the first payment; there is no pause any more. */
 export const SubscriptionTwo = Workflow.make({
   name: "subscription",
   version: 2,
