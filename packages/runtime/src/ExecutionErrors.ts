@@ -1,4 +1,4 @@
-/** Errors that more than one service answers with: the execution is not there, or not as the caller thinks. */
+/** Errors about an execution: it is not there, it is not as the caller expects, or it cannot be moved now. */
 import { Schema } from "effect"
 
 /** There is no such execution of this tenant; another tenant's gives the same answer. */
@@ -40,7 +40,7 @@ export class ExecutionAlreadyExists extends Schema.TaggedError<ExecutionAlreadyE
   }
 }
 
-/** Other writers were faster at every attempt; nothing was written, and the same call may work later. */
+/** Other writers were faster at every attempt; nothing was written, and the same call may succeed later. */
 export class ExecutionContended extends Schema.TaggedError<ExecutionContended>()("ExecutionContended", {
   executionId: Schema.String,
   attemptCount: Schema.Int
@@ -50,7 +50,7 @@ export class ExecutionContended extends Schema.TaggedError<ExecutionContended>()
   }
 }
 
-/** The execution was not complete in time; it goes on. */
+/** The execution was not complete in time; it continues. */
 export class CompletionTimeout extends Schema.TaggedError<CompletionTimeout>()("CompletionTimeout", {
   executionId: Schema.String,
   currentState: Schema.String

@@ -1,37 +1,38 @@
-/** Callers of one execution take turns: in one process none of them is late for another's commit. */
+/** A lock per execution: serialises callers of one execution in this process, so that they never conflict with each other. */
 import { type ExecutionRef, executionKey } from "@refold/core"
 import { Effect, Semaphore } from "effect"
 
-interface Line {
+interface Lock {
   readonly semaphore: Semaphore.Semaphore
-  length: number
+  /** Callers that hold it or wait for it. */
+  callerCount: number
 }
 
 export class KeyedLock {
-  readonly #lines = new Map<string, Line>()
+  readonly #locks = new Map<string, Lock>()
 
   /** Executions that have a caller now. */
   get size(): number {
-    return this.#lines.size
+    return this.#locks.size
   }
 
-  /** Runs the effect when those of the same execution that came before have ended. */
+  /** Runs the effect once the earlier callers of the same execution have ended. */
   run<A, E, R>(ref: ExecutionRef, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       const key = executionKey(ref)
-      // Who is interrupted before it stands in line must not leave it. `acquireUseRelease` would take twice as long.
-      let own: Line | undefined
+      // A caller that is interrupted before it is counted must not be counted down. `acquireUseRelease` takes twice as long.
+      let own: Lock | undefined
       return Effect.ensuring(
         Effect.suspend(() => {
-          own = this.#lines.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), length: 0 }
-          own.length++
-          this.#lines.set(key, own)
+          own = this.#locks.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), callerCount: 0 }
+          own.callerCount++
+          this.#locks.set(key, own)
           return own.semaphore.withPermits(1)(effect)
         }),
         Effect.sync(() => {
           if (own === undefined) return
-          own.length--
-          if (own.length === 0) this.#lines.delete(key)
+          own.callerCount--
+          if (own.callerCount === 0) this.#locks.delete(key)
         })
       )
     })

@@ -1,9 +1,9 @@
-/** What was last learned of executions: bounded, and what was not used for longest goes first. */
+/** A bounded cache by execution: drops the value that was not used for longest. */
 import { type ExecutionRef, executionKey } from "@refold/core"
 
 export class LruCache<Value> {
   readonly #capacity: number
-  /** In the order of use, by tenant and execution. */
+  /** By `executionKey`, in the order of use. */
   readonly #values = new Map<string, Value>()
 
   constructor(capacity: number) {

@@ -1,4 +1,4 @@
-/** Secure random bytes for ids, asked of the system for many at a time: to ask costs more than an id is worth. */
+/** Secure random bytes for ids, drawn in bulk: one system call per id would dominate its cost. */
 import { Effect, Layer } from "effect"
 import { SecureRandom, WebCrypto } from "effect/crypto"
 

@@ -1,4 +1,4 @@
-/** Finds the work that nobody was woken for: after a lost wake-up, a restarted stream, a retry that came due. */
+/** Finds work that no wake-up reported: after a lost wake-up, a restarted channel, a retry that came due. */
 import {
   type ExecutionRef,
   Instant,
@@ -9,10 +9,10 @@ import {
 import { Clock, Context, Duration, Effect, Layer, Metric } from "effect"
 import * as Metrics from "../Metrics.ts"
 
-/** Executions of one tenant and partition found at a time; the next sweep finds the next. */
+/** Executions of one tenant and partition found at a time; the next sweep finds more. */
 const limitPerTenant = 500
 
-/** Age from which the oldest waiting event of a partition is reported. */
+/** Age from which the oldest pending event of a partition is reported. */
 const stuckAfter = Duration.minutes(1)
 
 /** Workflows remembered as unknown to this process. */
@@ -21,13 +21,13 @@ const maxUnknown = 1000
 export class Sweeper extends Context.Service<
   Sweeper,
   {
-    /** Executions with work that is due: of these partitions, and of those left to others that this process may know. */
+    /** Executions with work that is due: in these partitions, and unclaimed work of workflows that this process may know. */
     readonly find: (partitions: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<ExecutionRef>, StoreError>
 
-    /** This process does not know the workflow: what is left to others of it is not for us. */
+    /** From now on, skips unclaimed work of this workflow, which this process does not know. */
     readonly skipWorkflow: (workflow: WorkflowRef) => Effect.Effect<void>
 
-    /** Measures what waits in these partitions, and warns of executions that are stuck: once, until that changes. */
+    /** Measures what is pending in these partitions, and warns of executions that are stuck: once, until that changes. */
     readonly report: (partitions: ReadonlyArray<number>) => Effect.Effect<void, StoreError>
   }
 >()("@refold/runtime/queue/Sweeper") {
@@ -41,8 +41,8 @@ export class Sweeper extends Context.Service<
       return Sweeper.of({
         find: Effect.fn("Sweeper.find")(function* (partitions) {
           const due = yield* queue.findReady({ of: partitions, limitPerTenant, except: [] })
-          const left = yield* queue.findReady({ of: "unclaimed", limitPerTenant, except: [...unknown.values()] })
-          return [...due, ...left]
+          const unclaimed = yield* queue.findReady({ of: "unclaimed", limitPerTenant, except: [...unknown.values()] })
+          return [...due, ...unclaimed]
         }),
         skipWorkflow: ({ name, version }) =>
           Effect.sync(() => {

@@ -1,4 +1,4 @@
-/** Stores snapshots behind the answer: by policy, pruning by retention, never failing what called for them. */
+/** Stores snapshots in the background, after the response: by policy, with pruning by retention. A failure fails no caller. */
 import {
   type ExecutionState,
   Instant,
@@ -23,7 +23,7 @@ export class SnapshotUnencodable extends Schema.TaggedError<SnapshotUnencodable>
   }
 }
 
-/** Snapshots waiting to be stored; beyond that a due snapshot is left to the next replay. */
+/** Snapshots being stored; beyond this, a due snapshot is left to the next replay. */
 const maxPending = 64
 
 export class SnapshotWriter extends Context.Service<
@@ -35,7 +35,7 @@ export class SnapshotWriter extends Context.Service<
       state: ExecutionState.ExecutionState<Data>
     ) => Effect.Effect<Snapshot.Snapshot, StoreError | SnapshotUnencodable>
 
-    /** Sees to it that the snapshot is stored soon, if a fold from `before` to `state` calls for one. Returns at once. */
+    /** Stores the snapshot soon, if the policy asks for one after a fold from `before` to `state`. Returns at once. */
     readonly offer: <State extends string, Data>(
       workflow: Workflow.Workflow<State, Data>,
       before: Snapshot.Progress,
@@ -43,7 +43,7 @@ export class SnapshotWriter extends Context.Service<
     ) => Effect.Effect<void>
   }
 >()("@refold/runtime/replay/SnapshotWriter") {
-  /** Closing the layer waits for the snapshots under way. */
+  /** Closing the layer waits for the snapshots in flight. */
   static readonly layer = (options: {
     readonly policy: Snapshot.SnapshotPolicy
     readonly retention: Snapshot.Retention
@@ -76,7 +76,7 @@ export class SnapshotWriter extends Context.Service<
           workflow: Workflow.Workflow<State, Data>,
           state: ExecutionState.ExecutionState<Data>
         ) {
-          // Its fiber would use the connection of a transaction that may have ended, for a state that may never be.
+          // Its fiber would outlive the caller's transaction, whose connection it would use, for a state that may be rolled back.
           if (yield* isInTransaction) return
           if ((yield* FiberMap.size(pending)) >= maxPending) return
           yield* FiberMap.run(

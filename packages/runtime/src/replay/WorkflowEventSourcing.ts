@@ -1,5 +1,7 @@
 /** Replays executions from the log, with snapshots where they help. */
 import {
+  type ExecutionHeader,
+  type ExecutionRef,
   ExecutionState,
   Identifier,
   Instant,
@@ -37,7 +39,7 @@ export interface ReplayOptions {
   readonly replayTo?: number | undefined
   /** Events read at a time: 1,000 by default. */
   readonly batchSize?: number | undefined
-  /** Tell how the answer came about. */
+  /** Say how the answer came about. */
   readonly debug?: boolean | undefined
 }
 
@@ -105,120 +107,167 @@ export class WorkflowEventSourcing extends Context.Service<
   static readonly layer = WorkflowEventSourcing.layerWith()
 }
 
+/** What replays need. */
+interface Parts {
+  readonly events: WorkflowEventModel["Service"]
+  readonly snapshots: WorkflowSnapshotModel["Service"]
+  readonly executions: WorkflowExecutionModel["Service"]
+  readonly workflows: Workflows["Service"]
+  readonly writer: SnapshotWriter["Service"]
+}
+
 const make = Effect.gen(function* () {
-  const events = yield* WorkflowEventModel
-  const snapshots = yield* WorkflowSnapshotModel
-  const executions = yield* WorkflowExecutionModel
-  const workflows = yield* Workflows
-  const writer = yield* SnapshotWriter
-
-  const load = Effect.fnUntraced(function* (executionId: string, tenant: string) {
-    yield* Effect.fromResult(Identifier.check({ tenant, executionId }))
-    const header = yield* Effect.flatMap(
-      executions.find({ tenant, executionId }),
-      Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
+  const parts: Parts = {
+    events: yield* WorkflowEventModel,
+    snapshots: yield* WorkflowSnapshotModel,
+    executions: yield* WorkflowExecutionModel,
+    workflows: yield* Workflows,
+    writer: yield* SnapshotWriter
+  }
+  return WorkflowEventSourcing.of({
+    replayEvents: Effect.fn("WorkflowEventSourcing.replayEvents")((executionId, tenant, options) =>
+      replayEvents(parts, { tenant, executionId }, options)
+    ),
+    createSnapshot: Effect.fn("WorkflowEventSourcing.createSnapshot")((executionId, tenant, state) =>
+      createSnapshot(parts, { tenant, executionId }, state)
     )
-    return { header, workflow: yield* workflows.get(header.workflow.name, header.workflow.version) }
   })
+})
 
-  /** The newest snapshot within the bounds, as a state; or why there is none to start from. */
-  const resume = Effect.fnUntraced(function* <State extends string, Data>(
-    workflow: Workflow.Workflow<State, Data>,
-    executionId: string,
-    tenant: string,
-    bounds: Replay.Bounds
-  ) {
-    const { fingerprint } = workflow
-    const found = yield* snapshots.find({ tenant, executionId, fingerprint, ...bounds })
-    if (Option.isNone(found)) return { from: undefined, fingerprintMismatch: false }
-    const restored = Snapshot.restore(workflow, found.value)
-    if (Result.isSuccess(restored)) return { from: restored.success, fingerprintMismatch: false }
-    if (restored.failure === "Damaged") {
-      yield* Effect.logWarning("A snapshot is damaged and was ignored; `refold verify` finds such snapshots").pipe(
-        Effect.annotateLogs({ executionId, position: found.value.position })
+/** The execution's header, and the definition that it runs. */
+const find = Effect.fnUntraced(function* ({ executions, workflows }: Parts, ref: ExecutionRef) {
+  const { executionId, tenant } = ref
+  yield* Effect.fromResult(Identifier.check({ tenant, executionId }))
+  const header = yield* Effect.flatMap(
+    executions.find({ tenant, executionId }),
+    Option.match({ onNone: () => Effect.fail(new ExecutionNotFound({ executionId })), onSome: Effect.succeed })
+  )
+  return { header, workflow: yield* workflows.get(header.workflow.name, header.workflow.version) }
+})
+
+/** Refuses bounds that the execution does not reach. */
+const checkReach = (
+  { executionId, position: lastPosition, startedAt }: ExecutionHeader,
+  { to, until }: Replay.Bounds
+): Result.Result<void, ExecutionNotStarted | PositionNotReached> => {
+  if (until !== undefined && until < startedAt) {
+    return Result.fail(new ExecutionNotStarted({ executionId, startedAt }))
+  }
+  if (to !== undefined && to > lastPosition) {
+    return Result.fail(new PositionNotReached({ executionId, position: to, lastPosition }))
+  }
+  return Result.void
+}
+
+/** The newest snapshot within the bounds, as a state; or why there is none to start from. */
+const resume = Effect.fnUntraced(function* (
+  { snapshots }: Parts,
+  workflow: Workflow.Workflow,
+  ref: ExecutionRef,
+  bounds: Replay.Bounds
+) {
+  const { executionId, tenant } = ref
+  const found = yield* snapshots.find({ tenant, executionId, fingerprint: workflow.fingerprint, ...bounds })
+  if (Option.isNone(found)) return fromTheStart
+  const restored = Snapshot.restore(workflow, found.value)
+  if (Result.isSuccess(restored)) return { from: restored.success, fingerprintMismatch: false }
+  if (restored.failure === "Damaged") {
+    yield* Effect.logWarning("A snapshot is damaged and was ignored; `refold verify` finds such snapshots").pipe(
+      Effect.annotateLogs({ executionId, position: found.value.position })
+    )
+  }
+  return { from: undefined, fingerprintMismatch: restored.failure === "FingerprintMismatch" }
+})
+
+interface Resumed {
+  readonly from: ExecutionState.ExecutionState | undefined
+  readonly fingerprintMismatch: boolean
+}
+
+const fromTheStart: Resumed = { from: undefined, fingerprintMismatch: false }
+
+const replayEvents = Effect.fnUntraced(function* (parts: Parts, ref: ExecutionRef, options: ReplayOptions = {}) {
+  const startedAtMillis = yield* Clock.currentTimeMillis
+  const { useSnapshots = true } = options
+  const bounds = yield* Effect.fromResult(checkBounds(options))
+  const { header, workflow } = yield* find(parts, ref)
+  yield* Effect.fromResult(checkReach(header, bounds))
+  const resumed = useSnapshots ? yield* resume(parts, workflow, ref, bounds) : fromTheStart
+  const { from } = resumed
+  const isWhole = bounds.until === undefined && bounds.to === undefined
+  const tail = parts.events.read({
+    tenant: header.tenant,
+    executionId: header.executionId,
+    after: from?.position ?? 0,
+    // The end is known; events appended from here on are for the next replay.
+    ...(isWhole ? { to: header.position } : bounds),
+    ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize })
+  })
+  const state = yield* Effect.flatMap(Replay.foldStream(workflow, from, tail, bounds), (folded) =>
+    Effect.fromResult(checkWhole(header, bounds, folded))
+  )
+  const eventsProcessed = state.position - (from?.position ?? 0)
+  const replayDurationMs = (yield* Clock.currentTimeMillis) - startedAtMillis
+  yield* Metric.update(Metrics.eventsReplayed, eventsProcessed)
+  yield* Metric.update(Metrics.replayDuration, Duration.millis(replayDurationMs))
+  if (from !== undefined) yield* Metric.update(Metrics.snapshotHits, 1)
+  // An answer about the past does not tell what the next replay of the present will need.
+  if (isWhole && useSnapshots) yield* parts.writer.offer(workflow, from ?? Snapshot.origin, state)
+  const replayed: Replayed =
+    options.debug === true
+      ? { executionState: state, debug: debugOf(resumed, eventsProcessed, replayDurationMs) }
+      : { executionState: state }
+  return replayed
+})
+
+/** Refuses a log that ends before its header says so. */
+const checkWhole = (
+  { executionId, position, tenant }: ExecutionHeader,
+  { to, until }: Replay.Bounds,
+  state: ExecutionState.ExecutionState | undefined
+): Result.Result<ExecutionState.ExecutionState, Replay.CorruptHistory> => {
+  // Events after an instant are not missing: all that is known is that the execution had started.
+  const leastPosition = until === undefined ? (to ?? position) : 1
+  return state !== undefined && state.position >= leastPosition
+    ? Result.succeed(state)
+    : Result.fail(
+        new Replay.CorruptHistory({
+          tenant,
+          executionId,
+          position: (state?.position ?? 0) + 1,
+          reason: `the event is missing, though the execution is at position ${position}`
+        })
       )
-    }
-    return { from: undefined, fingerprintMismatch: restored.failure === "FingerprintMismatch" }
+}
+
+const debugOf = (
+  { fingerprintMismatch, from }: Resumed,
+  eventsProcessed: number,
+  replayDurationMs: number
+): ReplayDebug => ({
+  eventsProcessed,
+  replayDurationMs,
+  fromSnapshot: from !== undefined,
+  ...(from === undefined ? {} : { snapshotPosition: from.position }),
+  ...(fingerprintMismatch ? { fingerprintMismatch } : {})
+})
+
+const createSnapshot = Effect.fnUntraced(function* (
+  parts: Parts,
+  ref: ExecutionRef,
+  state?: ExecutionState.ExecutionState
+) {
+  const { executionId } = ref
+  const { header, workflow } = yield* find(parts, ref)
+  const diverges = (position: number) => new SnapshotDivergence({ executionId, position })
+  if (state !== undefined && !isWholeWithin(state.position, header.position)) return yield* diverges(state.position)
+  // From the log alone: a snapshot made from a snapshot would keep what is wrong with it.
+  const { executionState } = yield* replayEvents(parts, ref, {
+    useSnapshots: false,
+    ...(state === undefined ? {} : { replayTo: state.position })
   })
-
-  const replayEvents = Effect.fn("WorkflowEventSourcing.replayEvents")(function* (
-    executionId: string,
-    tenant: string,
-    options: ReplayOptions = {}
-  ) {
-    const startedAtMillis = yield* Clock.currentTimeMillis
-    const { batchSize, useSnapshots = true } = options
-    const bounds = yield* Effect.fromResult(checkBounds(options))
-    const { header, workflow } = yield* load(executionId, tenant)
-    if (bounds.until !== undefined && bounds.until < header.startedAt) {
-      return yield* new ExecutionNotStarted({ executionId, startedAt: header.startedAt })
-    }
-    if (bounds.to !== undefined && bounds.to > header.position) {
-      return yield* new PositionNotReached({ executionId, position: bounds.to, lastPosition: header.position })
-    }
-    const { fingerprintMismatch, from } = useSnapshots
-      ? yield* resume(workflow, executionId, tenant, bounds)
-      : { from: undefined, fingerprintMismatch: false }
-    const isWhole = bounds.until === undefined && bounds.to === undefined
-    const tail = events.read({
-      tenant,
-      executionId,
-      after: from?.position ?? 0,
-      // The end is known; what is appended from here on is for the next replay.
-      ...(isWhole ? { to: header.position } : bounds),
-      ...(batchSize === undefined ? {} : { batchSize })
-    })
-    const state = yield* Replay.foldStream(workflow, from, tail, bounds)
-    // Events after an instant are not missing; all that is known of it is that the execution had started.
-    const leastPosition = bounds.until === undefined ? (bounds.to ?? header.position) : 1
-    if (state === undefined || state.position < leastPosition) {
-      return yield* new Replay.CorruptHistory({
-        tenant,
-        executionId,
-        position: (state?.position ?? 0) + 1,
-        reason: `the event is missing, though the execution is at position ${header.position}`
-      })
-    }
-    const eventsProcessed = state.position - (from?.position ?? 0)
-    const replayDurationMs = (yield* Clock.currentTimeMillis) - startedAtMillis
-    yield* Metric.update(Metrics.eventsReplayed, eventsProcessed)
-    yield* Metric.update(Metrics.replayDuration, Duration.millis(replayDurationMs))
-    if (from !== undefined) yield* Metric.update(Metrics.snapshotHits, 1)
-    // An answer about the past says nothing of what the next replay of the present will need.
-    if (isWhole && useSnapshots) yield* writer.offer(workflow, from ?? Snapshot.origin, state)
-
-    const answer: Replayed = { executionState: state }
-    if (options.debug !== true) return answer
-    return {
-      ...answer,
-      debug: {
-        eventsProcessed,
-        replayDurationMs,
-        fromSnapshot: from !== undefined,
-        ...(from === undefined ? {} : { snapshotPosition: from.position }),
-        ...(fingerprintMismatch ? { fingerprintMismatch } : {})
-      }
-    }
-  })
-
-  const createSnapshot = Effect.fn("WorkflowEventSourcing.createSnapshot")(function* (
-    executionId: string,
-    tenant: string,
-    state?: ExecutionState.ExecutionState
-  ) {
-    const { header, workflow } = yield* load(executionId, tenant)
-    const diverges = (position: number) => new SnapshotDivergence({ executionId, position })
-    if (state !== undefined && !isWholeWithin(state.position, header.position)) return yield* diverges(state.position)
-    // From the log alone: a snapshot made from a snapshot would pass on what is wrong with it.
-    const { executionState } = yield* replayEvents(executionId, tenant, {
-      useSnapshots: false,
-      ...(state === undefined ? {} : { replayTo: state.position })
-    })
-    if (state !== undefined && !isSame(workflow, state, executionState)) return yield* diverges(state.position)
-    return yield* writer.store(workflow, executionState)
-  })
-
-  return WorkflowEventSourcing.of({ replayEvents, createSnapshot })
+  if (state !== undefined && !isSame(workflow, state, executionState)) return yield* diverges(state.position)
+  return yield* parts.writer.store(workflow, executionState)
 })
 
 const isWholeWithin = (value: number, last: number): boolean => Number.isInteger(value) && value >= 1 && value <= last

@@ -1,10 +1,11 @@
 /**
- * Executions that have work, tenant by tenant in turn, so that no tenant's backlog holds up another's single event.
+ * A fair queue of executions that have work: takes one of each tenant in turn, so that no tenant's backlog delays another's
+ * single event.
  *
  * **Details**
  *
- * Bounded: what does not fit is forgotten, and `takeForgotten` says that the queue itself must be looked into. An execution
- * that is being worked on is not handed out again before it is done, so that no two turns of it meet.
+ * Bounded: an execution that does not fit is dropped, and `takeForgotten` says that the store must be searched. An execution
+ * under way is not handed out again before it is done, so that no two passes over it overlap.
  */
 import type { ExecutionRef } from "@refold/core"
 
@@ -13,15 +14,15 @@ const maxPerTenant = 1000
 const maxInAll = 20_000
 
 export class FairQueue {
-  /** By tenant, in the order of their turns; of each, execution ids in the order in which they came. */
-  readonly #waiting = new Map<string, Set<string>>()
+  /** By tenant, in the order of their turns; per tenant, execution ids in the order of arrival. */
+  readonly #pending = new Map<string, Set<string>>()
   readonly #underWay = new Map<string, Set<string>>()
   #pendingCount = 0
   #underWayCount = 0
-  /** Tenants of which something was forgotten. */
+  /** Tenants with an execution that was dropped. */
   readonly #forgotten = new Set<string>()
 
-  /** Executions waiting; those under way are not among them, unless they came again. */
+  /** Executions pending; one under way counts only if it was added again. */
   get pendingCount(): number {
     return this.#pendingCount
   }
@@ -30,16 +31,16 @@ export class FairQueue {
     return this.#underWayCount
   }
 
-  /** Whether it waits now; if not, there was no room. */
+  /** Whether it is pending now; if not, there was no room. */
   add({ executionId, tenant }: ExecutionRef): boolean {
-    const executions = this.#waiting.get(tenant)
+    const executions = this.#pending.get(tenant)
     if (executions?.has(executionId) === true) return true
     if (this.#pendingCount >= maxInAll || (executions?.size ?? 0) >= maxPerTenant) {
       this.#forgotten.add(tenant)
       return false
     }
     this.#pendingCount++
-    if (executions === undefined) this.#waiting.set(tenant, new Set([executionId]))
+    if (executions === undefined) this.#pending.set(tenant, new Set([executionId]))
     else executions.add(executionId)
     return true
   }
@@ -47,15 +48,15 @@ export class FairQueue {
   /** At most `count` executions, one of each tenant in turn; they are under way until `done`. */
   take(count: number): ReadonlyArray<ExecutionRef> {
     const taken: Array<ExecutionRef> = []
-    // Who had a turn goes to the end of the line, and so comes again in this loop.
-    for (const [tenant, executions] of this.#waiting) {
+    // A tenant that was served moves to the end, so this loop reaches it again.
+    for (const [tenant, executions] of this.#pending) {
       if (taken.length === count) break
       const executionId = this.#nextOf(tenant, executions)
       if (executionId === undefined) continue
       executions.delete(executionId)
       this.#pendingCount--
-      this.#waiting.delete(tenant)
-      if (executions.size > 0) this.#waiting.set(tenant, executions)
+      this.#pending.delete(tenant)
+      if (executions.size > 0) this.#pending.set(tenant, executions)
       this.#start(tenant, executionId)
       taken.push({ tenant, executionId })
     }
@@ -69,18 +70,18 @@ export class FairQueue {
     if (executions.size === 0) this.#underWay.delete(tenant)
   }
 
-  /** Whether something was forgotten and there is room for it again, also beside the others; asking resets it. */
+  /** Whether an execution was dropped and there is room again, for its tenant and in all; asking resets it. */
   takeForgotten(): boolean {
     if (this.#pendingCount > maxInAll / 2) return false
-    const hasRoom = [...this.#forgotten].some((tenant) => (this.#waiting.get(tenant)?.size ?? 0) <= maxPerTenant / 2)
-    // One look into the queue finds what was forgotten of all of them.
+    const hasRoom = [...this.#forgotten].some((tenant) => (this.#pending.get(tenant)?.size ?? 0) <= maxPerTenant / 2)
+    // One search of the store finds the dropped executions of all tenants.
     if (hasRoom) this.#forgotten.clear()
     return hasRoom
   }
 
-  /** Drops what waits: the partitions belong to somebody else. */
+  /** Drops what is pending: another worker owns the partitions. */
   clear(): void {
-    this.#waiting.clear()
+    this.#pending.clear()
     this.#pendingCount = 0
   }
 
