@@ -1,8 +1,8 @@
-/** Who waits for an event to be in the log, and who tells. */
+/** Waiting for an event to be in the log, and notifying. */
 import { WorkflowEventModel } from "@refold/core"
 import { Deferred, Effect, Layer, Result } from "effect"
 
-/** Events by their ids, as somebody writes them and somebody waits for them, in either order. */
+/** Events by id: one side writes them and the other waits for them, in either order. */
 export class Applied {
   readonly #events = new Map<string, Deferred.Deferred<void>>()
 
@@ -26,7 +26,7 @@ export class Applied {
   }
 }
 
-/** The store, telling of every event that it appends. */
+/** The store with a notification of every appended event. */
 export const telling = (applied: Applied) =>
   Layer.effect(
     WorkflowEventModel,

@@ -1,11 +1,11 @@
 /**
- * Worker processes on a backlog of queued events: against the same by hand, and two of ours against one.
+ * Worker processes on a backlog of queued events: against a hand-written worker, and two of Refold's against one.
  *
  * **Details**
  *
- * Each turn has a backlog and processes of its own, so each begins cold, as a worker does that is started because there is
- * a backlog. The clock runs from the word to go, which processes get when their modules are loaded and their connections
- * open.
+ * Each turn has a new backlog and new processes. So each starts cold, as a worker does that is started because of a
+ * backlog. The time starts with the go signal, which processes get when their modules are loaded and their connections
+ * are open.
  */
 import { WakeUpChannel, Partition, WorkflowEventModel } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
@@ -25,10 +25,10 @@ const schema = "refold_bench_backlog"
 const eventsPerExecution = 50
 const executionCount = 2000
 
-/** Of the reference, which takes many times as long for each event: a 20th of the backlog, as deep. */
+/** Executions of the reference, which takes many times as long per event: a 20th of the backlog, with the same depth. */
 const executionCountByHand = 100
 
-/** Events in all the feeds: one look at 64 rows, which leaves the workers alone. */
+/** The number of events in all feeds: one query of 64 rows, which does not disturb the workers. */
 const countEvents = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const [row] = yield* sql<{ count: number }>`
@@ -36,7 +36,7 @@ const countEvents = Effect.gen(function* () {
   return row?.count ?? 0
 })
 
-/** Queues the backlog of new executions: the first event of each as a caller would, the others as copies of it. */
+/** Queues the backlog of new executions: the first event of each through the runtime, the others as copies of it. */
 const queueBacklog = Effect.fnUntraced(function* (prefix: string) {
   const sql = yield* SqlClient.SqlClient
   const runtime = yield* TypeScriptWorkflowRuntime
@@ -64,7 +64,7 @@ const millisSince = (startedAt: number) => performance.now() - startedAt
 
 const prefixOf = (what: string) => `${what} ${crypto.randomUUID()}`
 
-/** Events a second of one worker, started after everything is queued. */
+/** Events per second of one worker that starts after everything is queued. */
 const drainOurs = Effect.gen(function* () {
   const eventCount = executionCount * eventsPerExecution
   yield* queueBacklog(prefixOf("ours"))
@@ -113,8 +113,8 @@ const areSettled = (ownerCount: number) =>
   })
 
 /**
- * Events a second of so many workers whose leases are settled. The backlog is queued in one transaction: until it commits,
- * the workers have nothing to do.
+ * Events per second of this many workers after their leases are assigned. The backlog is queued in one transaction; until
+ * it commits, the workers have nothing to do.
  */
 const drainWith = (workerCount: number) =>
   Effect.gen(function* () {
@@ -140,7 +140,7 @@ const drainWith = (workerCount: number) =>
     return (eventCount * 1000) / millisSince(startedAt)
   }).pipe(Effect.scoped)
 
-/** Seconds that so many workers take for the backlog, medians of some turns. */
+/** Seconds that this many workers take for the backlog; medians of several turns. */
 export const drainSeconds = Effect.fnUntraced(
   function* (workerCounts: ReadonlyArray<number>, turnCount: number) {
     const rates = new Map<number, Array<number>>()

@@ -1,4 +1,4 @@
-/** That the benchmark runs: what it measures is for a quiet machine, not for a test. */
+/** The benchmark runs. Its figures need a quiet machine, not a test. */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"

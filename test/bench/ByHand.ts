@@ -1,12 +1,12 @@
 /**
- * What one would write without a framework, as well as one would write it: the tables, one statement for each step, the
- * state of an execution in memory.
+ * Good hand-written code without a framework: the tables, one statement for each step, the state of an execution in
+ * memory.
  *
  * **Details**
  *
- * The tables hold the columns of ours and the fewest indexes that the statements can do with. There is no feed, no
- * idempotency key that is looked at, no trigger that keeps the log from changes: a hand-written table seldom has them, and
- * they would only make the reference slower.
+ * The tables have Refold's columns and only the indexes that the statements need. There is no feed, no check of
+ * idempotency keys, and no trigger that protects the log: a hand-written table seldom has them, and they would only make
+ * the reference slower.
  */
 import { Array, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -14,7 +14,7 @@ import { Redis } from "ioredis"
 import { tenant } from "./Database.ts"
 import { type Balance, Ledger, book, booking } from "./Ledger.ts"
 
-/** An execution as the process remembers it. */
+/** The cached state of an execution. */
 interface Remembered {
   position: number
   data: Balance
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (schema: string) {
     )`
   })
 
-  /** Starts so many executions at once, and returns their ids. */
+  /** Starts this many executions at once and returns their ids. */
   const start = Effect.fnUntraced(function* (prefix: string, count: number) {
     const executionIds = Array.makeBy(count, (place) => `${prefix} ${place}`)
     yield* sql`
@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function* (schema: string) {
     return executionIds
   })
 
-  /** Appends one event if the execution is where it is expected: whether it was. */
+  /** Appends one event if the execution is at the expected position; returns whether it was. */
   const append = (executionId: string, expected: number) =>
     Effect.map(
       sql`
@@ -134,7 +134,7 @@ export const make = Effect.fnUntraced(function* (schema: string) {
       values (${tenant}, ${executionId}, 0, ${id}, ${crypto.randomUUID()},
         ${JSON.stringify({ event_name: "Booked", payload: booking })}::json, clock_timestamp())`
 
-  /** Queues so many for each of these executions, at once; returns what the entries of the stream say. */
+  /** Queues this many events for each execution at once; returns the contents of the stream entries. */
   const enqueueMany = (prefix: string, executionCount: number, eventCount: number) =>
     sql<{ id: string; execution_id: string }>`
       insert into ${queue} (tenant, execution_id, partition, processing_id, event_id, submission, queued_at)
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (schema: string) {
         from generate_series(1, ${eventCount}::int) of_execution, generate_series(0, ${executionCount - 1}::int) n
       returning processing_id as id, execution_id`
 
-  /** Events applied, as the headers tell. */
+  /** The number of applied events, from the headers. */
   const countApplied = (prefix: string) =>
     Effect.map(
       sql<{ count: number }>`
@@ -160,13 +160,13 @@ export const make = Effect.fnUntraced(function* (schema: string) {
     const rows = yield* sql<{ position: number; payload: Balance }>`
       select position, payload from ${events} where tenant = ${tenant} and execution_id = ${executionId}
        order by position`
-    // Executions are met with the event that started them alone.
+    // At first an execution has only its start event.
     const fresh = { position: rows.length, data: rows[0]?.payload ?? Ledger.initial.data }
     memory.set(executionId, fresh)
     return fresh
   })
 
-  /** Applies a queued event in one statement, at the position that is remembered. */
+  /** Applies a queued event in one statement, at the cached position. */
   const applyByStatement = (id: string, executionId: string, expected: number) => sql<{ payload: typeof booking }>`
     with queued as (
       select * from ${queue} where processing_id = ${id}
@@ -184,7 +184,7 @@ export const make = Effect.fnUntraced(function* (schema: string) {
       from queued q, moved m
     returning payload`
 
-  /** The same in a transaction of several statements, as it is written when nobody measures it. */
+  /** The same in a transaction of several statements, as it is commonly written. */
   const applyByTransaction = (id: string, executionId: string, expected: number) =>
     sql.withTransaction(
       Effect.gen(function* () {
@@ -220,7 +220,7 @@ export const make = Effect.fnUntraced(function* (schema: string) {
 
 export type ByHand = Effect.Success<ReturnType<typeof make>>
 
-/** Folds an event into what is remembered. */
+/** Folds an event into the cached state. */
 export const remember = (execution: Remembered, payload: typeof booking): void => {
   execution.position += 1
   execution.data = book(execution.data, payload)
@@ -238,7 +238,7 @@ export const createGroup = (redis: Redis, stream: string) =>
 export const publish = (redis: Redis, stream: string, id: string, executionId: string) =>
   Effect.promise(() => redis.xadd(stream, "*", "id", id, "execution", executionId))
 
-/** A worker: takes the entries one after another, for ever, and tells of each event that is applied. */
+/** A worker: processes the entries one after another, for ever, and reports each applied event. */
 export const work = Effect.fnUntraced(function* (
   byHand: ByHand,
   options: {

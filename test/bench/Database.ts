@@ -1,5 +1,5 @@
-/** A schema of our own in a real PostgreSQL, with the services on it, and the client for what is written by hand. */
-// The package as a whole would load an HTTP client as well: 30 MiB that the figures of memory would show.
+/** A private schema in a real PostgreSQL, with the services on it, and the client for the hand-written code. */
+// The whole package would also load an HTTP client: 30 MiB, which the memory figures would show.
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
@@ -25,7 +25,7 @@ interface Place {
   readonly partitionCount?: number
 }
 
-/** On a schema that is there, or is made. */
+/** On an existing or a new schema. */
 export const layerOn = ({ url, ...store }: Place) =>
   WorkflowEventSourcing.layer.pipe(
     Layer.provideMerge(Workflows.layerOpen(Ledger)),
@@ -34,7 +34,7 @@ export const layerOn = ({ url, ...store }: Place) =>
     Layer.provideMerge(NodeFileSystem.layer)
   )
 
-/** On a new schema, dropped at the end. */
+/** On a new schema, which is dropped at the end. */
 export const layer = (place: Place) =>
   layerOn(place).pipe(
     Layer.provide(
@@ -50,7 +50,7 @@ export const onServer = (options: Omit<Place, "url">) =>
     })
   )
 
-/** The same, and Redis, in a namespace named as the schema. */
+/** The same with Redis, in a namespace with the name of the schema. */
 export const onServers = (schema: string) =>
   Layer.mergeAll(
     onServer({ schema }),
@@ -69,7 +69,7 @@ export const tenant = "bench"
 
 const batchSize = 2000
 
-/** Appends ledger events to an execution, so that it ends at a position. */
+/** Appends ledger events to an execution until it is at a position. */
 export const writeLedger = Effect.fnUntraced(function* (executionId: string, after: number, to: number) {
   const events = yield* WorkflowEventModel
   for (let position = after; position < to; position += batchSize) {
@@ -89,7 +89,7 @@ export const writeLedger = Effect.fnUntraced(function* (executionId: string, aft
   yield* sql`analyze`
 })
 
-/** Starts ledgers, in commits of many. */
+/** Starts ledgers, many per commit. */
 export const startEach = Effect.fnUntraced(function* (refs: ReadonlyArray<ExecutionRef>) {
   const events = yield* WorkflowEventModel
   const commits = refs.map((ref) => ({
@@ -106,7 +106,7 @@ export const startEach = Effect.fnUntraced(function* (refs: ReadonlyArray<Execut
   yield* sql`analyze`
 })
 
-/** Starts so many ledgers, and returns their ids. */
+/** Starts this many ledgers and returns their ids. */
 export const startLedgers = Effect.fnUntraced(function* (prefix: string, count: number) {
   const executionIds = Array.makeBy(count, (place) => `${prefix} ${place}`)
   yield* startEach(executionIds.map((executionId) => ({ tenant, executionId })))

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { View, parse } from "vega"
 import { type TopLevelSpec, compile } from "vega-lite"
 
-/** A value of a series at a place on the axis. */
+/** A value of a series at a point of the axis. */
 export interface Point {
   readonly series: string
   readonly x: number
@@ -20,15 +20,15 @@ export interface Panel {
 }
 
 interface Axis {
-  /** With the unit. */
+  /** Title of the axis, with the unit. */
   readonly title: string
-  /** Logarithmic, for what is measured at 1, 10, 100. */
+  /** Logarithmic, for measurements at 1, 10, 100. */
   readonly isLog?: boolean
-  /** Where there are marks, from the first to the last of which the axis goes; chosen by Vega when absent. */
+  /** The tick marks; the axis goes from the first to the last. Vega chooses them if absent. */
   readonly values?: ReadonlyArray<number>
 }
 
-/** Distinct without colour as well, by their dashes. */
+/** Series are distinct without colour as well, by their dashes. */
 const colours = ["#0b5fa5", "#c2410c", "#3f7d20", "#7b3fa0"]
 const dashes = [
   [1, 0],
@@ -37,10 +37,10 @@ const dashes = [
   [8, 2, 2, 2]
 ]
 
-/** More would hide the lines. */
+/** More points would hide the lines. */
 const maxMarks = 60
 
-/** Without a precision of its own, Vega would write 1,000 as 1e+3 wherever one digit tells the marks from each other. */
+/** Without a precision, Vega writes 1,000 as 1e+3 if one digit distinguishes the marks. */
 const format = ",.6~g"
 
 const axisOf = ({ isLog = false, title, values = [] }: Axis, isFromZero: boolean) => ({
@@ -66,7 +66,7 @@ const specOf = (panels: ReadonlyArray<Panel>): TopLevelSpec => ({
       symbolType: "stroke",
       symbolStrokeWidth: 2,
       symbolSize: 400,
-      // Four beside each other are wider than a panel.
+      // Four legend entries beside each other are wider than a panel.
       columns: 2,
       labelLimit: 300
     },

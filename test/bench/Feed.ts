@@ -1,4 +1,4 @@
-/** The feed of a partition, read from its beginning into a projection, against a bare keyset select. */
+/** Reads the feed of a partition from its beginning into a projection, against a plain keyset SELECT. */
 import { deepStrictEqual } from "node:assert"
 import { WorkflowEventModel } from "@refold/core"
 import { Effect } from "effect"
@@ -12,10 +12,10 @@ const schema = "refold_bench_feed"
 const executionCount = 100
 const eventsPerExecution = 1000
 
-/** Events read at a time, by both. */
+/** Page size of both sides. */
 const limit = 1000
 
-/** What is read for: the turnover of each account. */
+/** The projection: the turnover of each account. */
 class Turnover {
   readonly centsOf = new Map<string, number>()
 
@@ -25,7 +25,7 @@ class Turnover {
   }
 }
 
-/** What a projection needs of an event, or of a row. */
+/** The fields of an event, or of a row, that the projection needs. */
 interface Projected {
   readonly event_name: string
   readonly payload?: unknown
@@ -35,7 +35,7 @@ interface Projected {
 const isBooked = (payload: unknown): payload is { readonly account: string; readonly cents: number } =>
   typeof payload === "object" && payload !== null && "cents" in payload
 
-/** Projects page by page, to the end of the feed. */
+/** Projects page by page to the end of the feed. */
 const projected = <E, R>(page: (after: number) => Effect.Effect<ReadonlyArray<Projected>, E, R>) =>
   Effect.gen(function* () {
     const turnover = new Turnover()

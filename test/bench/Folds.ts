@@ -1,4 +1,4 @@
-/** The fold in memory against a loop by hand. */
+/** The fold in memory, against a hand-written loop. */
 import { deepStrictEqual } from "node:assert"
 import { Replay, Workflow, type WorkflowEvent } from "@refold/core"
 import { Array, Effect, Result } from "effect"
@@ -7,7 +7,7 @@ import { Ledger, foldByHand, log } from "./Ledger.ts"
 import { alternate, figureOf, shortTurnCount } from "./Measure.ts"
 import type { Run } from "./Run.ts"
 
-/** Milliseconds of one task, by tinybench. The turns are ours: it would run one task to its end, and then the other. */
+/** Milliseconds of one task, by tinybench. This code makes the turns, because tinybench would run one task after the other. */
 const measurement = (work: () => void) =>
   Effect.sync(() => {
     const bench = new Bench({ time: 100, iterations: 5, warmup: false, throws: true })
@@ -16,10 +16,10 @@ const measurement = (work: () => void) =>
     return task.result.latency.p50
   })
 
-/** Where the states go: one that nobody is given need not be made, which no caller's loop is spared. */
+/** Keeps the states: V8 could skip an unused state, but a caller's loop cannot. */
 const given: { state: unknown } = { state: undefined }
 
-/** Several folds to a task, so that what is measured is not the clock. */
+/** Several folds per task, so that the clock does not dominate. */
 const eventsPerTask = 10_000
 
 const compareFolds = (
@@ -59,7 +59,7 @@ const fold = (eventCount: number) =>
 
 const wideningCount = 10_000
 
-/** Every event adds a key: where a copy for each event is quadratic. */
+/** Every event adds a key, so a copy per event would be quadratic. */
 const widening = compareFolds("fold/widening", 0.3, wideningCount, () => {
   const workflow = Workflow.open("widening")
   const events: ReadonlyArray<WorkflowEvent> = Array.map(log(wideningCount), (event, place) => ({

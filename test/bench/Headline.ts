@@ -1,6 +1,6 @@
 /**
- * From `enqueueEvent` to the event in the log, over Redis, against the same path written by hand: insert, XADD, XREADGROUP,
- * one statement, XACK. As durable, over clients of the same kinds and settings, producer and worker in one process.
+ * From `enqueueEvent` to the event in the log, over Redis, against the same hand-written path: insert, XADD, XREADGROUP,
+ * one statement, XACK. It is as durable, over the same clients and settings, with producer and worker in one process.
  */
 import { TypeScriptWorkflowRuntime, Worker } from "@refold/runtime"
 import { Effect, Layer } from "effect"
@@ -27,7 +27,7 @@ import { Servers } from "./Servers.ts"
 
 const schema = "refold_bench_headline"
 
-/** One event through the path, of the execution with this number: returns once it is in the log. */
+/** Sends one event of the execution with this number through the path; returns when it is in the log. */
 type Path = (execution: number) => Effect.Effect<void>
 
 const submission = { event_name: "Booked", payload: booking }
@@ -108,7 +108,7 @@ const compareThroughput = Effect.fnUntraced(function* (name: string, target: num
   return figureOf(name, "events/s", target, yield* alternate(ours, reference, shortTurnCount), "more")
 })
 
-/** Processor time of this process for each event, and transactions that wrote. */
+/** Processor time of this process per event, and the number of writing transactions. */
 const costs = Effect.fnUntraced(function* (fiberCount: number, path: Path) {
   const taken: Array<{ readonly micros: number; readonly commits: number }> = []
   for (let turn = 0; turn < 5; turn++) {
@@ -132,7 +132,7 @@ const headline = (fiberCount: number, target: number): Run => ({
   )
 })
 
-/** What an event costs: against a bound, as there is no hand-written worker that is worth to be as cheap as. */
+/** The cost of an event, against a bound: there is no hand-written worker whose cost would be a useful reference. */
 const cost: Run = {
   names: ["headline/64/cpu", "headline/64/commits"],
   diskGiB: 1,
@@ -158,18 +158,18 @@ const cost: Run = {
   )
 }
 
-/** Executions that take turns, so that none is in any cache by being the only one. */
+/** Executions in rotation, so that no cache has an execution only because it is the only one. */
 const idleExecutionCount = warmUpFiberCount
 
-/** Turns of single events through an idle system: what each percentile of them comes to, given in milliseconds. */
+/** Turns of single events through an idle system; percentiles in milliseconds. */
 export const idleTurns = Effect.suspend(() =>
   withPaths(idleExecutionCount, "applyByStatement", (paths) => compareLatencies(paths, latencyCount))
 )
 
-/** Events of one turn: the tenth slowest of them is the 99th percentile. */
+/** Events per turn: enough for a 99th percentile. */
 const latencyCount = 500
 
-/** Milliseconds of events that go through one after another. */
+/** Milliseconds of events sent one after another. */
 const latencies = (path: Path, eventCount: number) =>
   Effect.gen(function* () {
     const millis: Array<number> = []
@@ -198,7 +198,7 @@ const latency: Run = {
   ])
 }
 
-/** Against the transaction of several statements, as it is commonly written. */
+/** Against a transaction of several statements, as it is commonly written. */
 const processLatency: Run = {
   names: ["process/latency"],
   diskGiB: 1,

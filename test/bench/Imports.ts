@@ -1,4 +1,4 @@
-/** An import into PostgreSQL against bare batched inserts of the same rows into an equal table. */
+/** An import into PostgreSQL, against batched inserts of the same rows into an equal table. */
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { PgTypes } from "@effect/sql-pg"
@@ -14,7 +14,7 @@ import { syntheticRows } from "./SyntheticLog.ts"
 
 const file = fileURLToPath(new URL("../../../shared/data/bpic2013_incidents.xes.gz", import.meta.url))
 
-/** The real log, or where it is absent a synthetic one of about its size. */
+/** The real log, or, if it is absent, a synthetic log of about its size. */
 const rowsOfLog = () => (existsSync(file) ? EventLog.read({ path: file }) : syntheticRows(65_000))
 
 const texts = (values: ReadonlyArray<string | null>) => Result.getOrThrow(PgTypes.array(values, PgTypes.OID.text))
@@ -27,7 +27,7 @@ const times = (values: ReadonlyArray<string>) =>
     )
   )
 
-/** Rows of a statement, as many as the import takes. */
+/** Rows per statement, as many as the import uses. */
 const batchSize = 2000
 
 const schema = "refold_bench_import"
@@ -49,7 +49,7 @@ const prepare = Effect.gen(function* () {
       )
     )
 
-  /** Rows as they come, positions counted, ids at random; as durable, in statements as large, into the same indexes. */
+  /** Inserts rows as they come, with counted positions and random ids. As durable as the import, with the same statement size and indexes. */
   const byHand = Effect.gen(function* () {
     const tenant = `by hand ${crypto.randomUUID()}`
     const positions = new Map<string, { readonly position: number; readonly state: string }>()
@@ -84,7 +84,7 @@ const prepare = Effect.gen(function* () {
   return { rows, importRows, byHand }
 })
 
-/** Rows already read. */
+/** Imports rows that are already read. */
 const fromRows: Run = {
   names: ["import"],
   diskGiB: 2,
@@ -103,7 +103,7 @@ const fromRows: Run = {
   }).pipe(Effect.provide(onServer({ schema })))
 }
 
-/** From the compressed file to the last event, against the same inserts of rows already read: for information. */
+/** From the compressed file to the last event, against the same inserts of rows that are already read. For information only. */
 const fromFile: Run = {
   names: ["import/file"],
   diskGiB: 2,

@@ -1,4 +1,4 @@
-/** The workflow that the figures fold, its log, and the loop that one would write by hand to fold it. */
+/** The workflow of the figures, its log, and the hand-written loop that folds it. */
 import { type Commit, Workflow, type WorkflowEvent } from "@refold/core"
 import { Array, Schema } from "effect"
 
@@ -8,7 +8,7 @@ type Booked = typeof Booked.Type
 const Balance = Schema.Struct({ cents: Schema.Int, bookingCount: Schema.Int, lastAccount: Schema.String })
 export type Balance = typeof Balance.Type
 
-/** The reducer, which the references call as well. */
+/** The reducer; the references call it as well. */
 export const book = (data: Balance, { account, cents }: Booked): Balance => ({
   cents: data.cents + cents,
   bookingCount: data.bookingCount + 1,
@@ -25,7 +25,7 @@ export const Ledger = Workflow.make({
   evolve: { Booked: book }
 })
 
-/** The payload of everything that is submitted or queued. */
+/** The payload of every submitted or queued event. */
 export const booking: Booked = {
   cents: 7,
   account: "account-7",
@@ -36,7 +36,7 @@ type Fact =
   | { readonly event_name: "workflow.started"; readonly payload: Balance }
   | { readonly event_name: "Booked"; readonly payload: Booked }
 
-/** What a fold needs of a row, as the store gives it or the client. */
+/** The fields of a row that a fold needs, from the store or from the client. */
 export type Row = Fact & { readonly to_state: string; readonly position: number; readonly created_at: string | Date }
 
 const factAt = (position: number): Fact =>
@@ -51,7 +51,7 @@ const factAt = (position: number): Fact =>
         }
       }
 
-/** The events at the positions `from` to `to`, the first of all being the start. */
+/** The events at positions `from` to `to`; position 1 is the start. */
 export const eventsAt = (from: number, to: number): Array.NonEmptyArray<Commit.ImportedEvent & Fact> =>
   Array.makeBy(to - from + 1, (place) => ({
     event_id: crypto.randomUUID(),
@@ -77,7 +77,7 @@ export const log = (eventCount: number): Array.NonEmptyArray<WorkflowEvent & Row
     offset: place + 1
   }))
 
-/** The fold by hand: in place, with the same reducer, and without any check. */
+/** The hand-written fold: in place, with the same reducer, without checks. */
 export const foldByHand = (rows: ReadonlyArray<Row>) => {
   let data: Balance = Ledger.initial.data
   let currentState = ""

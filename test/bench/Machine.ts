@@ -1,4 +1,4 @@
-/** What a run asks of its machine and its servers, before anything is measured. */
+/** Requirements of a run on its machine and its servers, checked before it measures. */
 import { statfs } from "node:fs/promises"
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os"
 import { PostgresStore } from "@refold/adapters/postgres"
@@ -6,7 +6,7 @@ import { Effect, Redacted, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Redis } from "ioredis"
 
-/** Nothing was seeded. */
+/** The run cannot start; nothing was seeded. */
 export class DiskTooSmall extends Schema.TaggedError<DiskTooSmall>()("DiskTooSmall", {
   folder: Schema.String,
   freeGiB: Schema.Number,
@@ -30,7 +30,7 @@ export class ServerUnusable extends Schema.TaggedError<ServerUnusable>()("Server
 
 const bytesPerGiB = 1024 ** 3
 
-/** Fails unless a server of our own has room for what these figures seed. */
+/** Fails unless a private server has room for the data that these figures seed. */
 export const checkDisk = Effect.fnUntraced(function* (neededGiB: number) {
   const folder = tmpdir()
   const { bavail, bsize } = yield* Effect.promise(() => statfs(folder))
@@ -38,7 +38,7 @@ export const checkDisk = Effect.fnUntraced(function* (neededGiB: number) {
   if (freeGiB < neededGiB) return yield* new DiskTooSmall({ folder, freeGiB, neededGiB })
 })
 
-/** A sentence for each thing about a server given that shows in the figures. */
+/** A sentence for each property of a given server that affects the figures. */
 const describePostgres = (url: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
@@ -69,7 +69,7 @@ const describePostgres = (url: string) =>
 const describeRedis = (url: string) =>
   Effect.gen(function* () {
     const unusable = (cause: unknown) => new ServerUnusable({ variable: "REDIS_URL", cause })
-    // One attempt: without a listener the driver prints every error, and with its defaults it would try for long.
+    // One attempt only: without a listener the driver prints every error, and its defaults retry for long.
     let refusal: unknown
     const redis = yield* Effect.acquireRelease(
       Effect.try({ try: () => new Redis(url, { lazyConnect: true, retryStrategy: null }), catch: unusable }),
@@ -89,7 +89,7 @@ const describeRedis = (url: string) =>
         ]
   }).pipe(Effect.scoped)
 
-/** What the cores of this machine mean for the figures, where they mean something. */
+/** The effect of this machine's cores on the figures, if there is one. */
 export const describeCores = (coreCount: number): ReadonlyArray<string> =>
   coreCount > 1
     ? []
@@ -97,7 +97,7 @@ export const describeCores = (coreCount: number): ReadonlyArray<string> =>
         "This machine has one core, on which workers and servers take turns: the figures of many fibers and of `workers` say how they share it, not how fast they are"
       ]
 
-/** Checks what the chosen runs need; returns a sentence for each thing that shows in their figures. */
+/** Checks the requirements of the chosen runs; returns a sentence for each property that affects their figures. */
 export const check = Effect.fnUntraced(function* (neededGiB: number) {
   const { DATABASE_URL: databaseUrl = "", REDIS_URL: redisUrl = "" } = process.env
   if (neededGiB > 0 && databaseUrl === "") yield* checkDisk(neededGiB)

@@ -1,4 +1,4 @@
-/** Measures ours against a hand-written reference in the same run, turn by turn. */
+/** Measures Refold against a hand-written reference in the same run, in alternating turns. */
 import { Array, Effect } from "effect"
 
 export interface Figure {
@@ -6,15 +6,15 @@ export interface Figure {
   readonly unit: string
   readonly ours: number
   readonly reference: number
-  /** Above 1, ours is faster (or smaller) than the reference. The median of the turns. */
+  /** Above 1, Refold is faster (or smaller) than the reference. The median of the turns. */
   readonly ratio: number
-  /** Half the distance between the least and the greatest ratio of a turn, as a share of the median. */
+  /** Half the distance between the least and the greatest ratio of a turn, relative to the median. */
   readonly spread: number
-  /** The least ratio that will do; 0 for a figure that is for information. */
+  /** The least acceptable ratio; 0 for a figure that is for information. */
   readonly target: number
 }
 
-/** What one turn measured: for a figure, numbers of its unit. */
+/** The measurements of one turn, in the unit of the figure. */
 export interface Turn<A = number> {
   readonly ours: A
   readonly reference: A
@@ -22,10 +22,10 @@ export interface Turn<A = number> {
 
 export const defaultTurnCount = 5
 
-/** Of what takes a second or less: on a machine that is busy elsewhere, five turns leave a tenth to chance. */
+/** Turns of figures that take a second or less: on a busy machine, five turns vary by a tenth. */
 export const shortTurnCount = 11
 
-/** Turn by turn, and every second one begins with the reference: what slows the machine down slows both. */
+/** Every second turn starts with the reference, so a slow phase of the machine affects both sides. */
 export const alternate = Effect.fnUntraced(function* <A, E1, R1, E2, R2>(
   ours: Effect.Effect<A, E1, R1>,
   reference: Effect.Effect<A, E2, R2>,
@@ -40,7 +40,7 @@ export const alternate = Effect.fnUntraced(function* <A, E1, R1, E2, R2>(
   return turns
 })
 
-/** The figure of some turns: of a rate more is better, of a duration or a size less. */
+/** The figure of several turns: for a rate more is better, for a duration or a size less. */
 export const figureOf = (
   name: string,
   unit: string,
@@ -56,7 +56,7 @@ export const figureOf = (
   ...ratioOf(turns.map(({ ours, reference }) => (better === "more" ? ours / reference : reference / ours)))
 })
 
-/** A figure that is held against a bound instead of a reference: a ratio of 1 is what will do. */
+/** A figure against a bound instead of a reference: a ratio of 1 is enough. */
 export const boundedBy = (name: string, unit: string, bound: number, values: ReadonlyArray<number>): Figure =>
   figureOf(
     name,
@@ -68,7 +68,7 @@ export const boundedBy = (name: string, unit: string, bound: number, values: Rea
 
 export interface Comparison<E1, R1, E2, R2> {
   readonly name: string
-  /** Of what one run does so many: the figures are of these per second. Absent: they are milliseconds per run. */
+  /** Items per run: the figures are items per second. Without it they are milliseconds per run. */
   readonly work?: { readonly count: number; readonly unit: string }
   readonly target: number
   readonly turns?: number
@@ -76,7 +76,7 @@ export interface Comparison<E1, R1, E2, R2> {
   readonly reference: Effect.Effect<unknown, E2, R2>
 }
 
-/** A shorter measurement says more about the clock and the garbage collector than about what is measured. */
+/** A shorter measurement shows the clock and the garbage collector more than the subject. */
 const leastMillis = 40
 
 const millisOf = <E, R>(effect: Effect.Effect<unknown, E, R>, runCount: number) =>
@@ -86,10 +86,10 @@ const millisOf = <E, R>(effect: Effect.Effect<unknown, E, R>, runCount: number) 
     return (performance.now() - startedAt) / runCount
   })
 
-/** For runs, how long each side goes on before it is measured. */
+/** How long each side warms up before it is measured. */
 const warmUpMillis = 2000
 
-/** How many runs make a measurement, after a warm-up. */
+/** How many runs fill a measurement, after a warm-up. */
 const calibrate = Effect.fnUntraced(function* <E, R>(effect: Effect.Effect<unknown, E, R>) {
   for (let millis = 0; millis < warmUpMillis;) millis += yield* millisOf(effect, 1)
   let runCount = 1
@@ -97,7 +97,7 @@ const calibrate = Effect.fnUntraced(function* <E, R>(effect: Effect.Effect<unkno
   return runCount
 })
 
-/** Runs of something that is done as a whole, one after another. */
+/** Runs of a whole operation, one after another. */
 export const compare = Effect.fnUntraced(function* <E1, R1, E2, R2>(comparison: Comparison<E1, R1, E2, R2>) {
   const { name, ours, reference, target, turns = shortTurnCount, work } = comparison
   const rateOf = <E, R>(effect: Effect.Effect<unknown, E, R>, runCount: number) =>
@@ -116,11 +116,11 @@ export const compare = Effect.fnUntraced(function* <E1, R1, E2, R2>(comparison: 
   )
 })
 
-/** How long a closed loop goes on, and how long to warm up. */
+/** Durations of a closed loop and of its warm-up. */
 const loopMillis = 1000
 const loopWarmUpMillis = 10_000
 
-/** Steps a second of so many fibers, each beginning its next step when the last one is done. */
+/** Steps per second of this many fibers; each starts its next step when the last one is done. */
 export const closedLoop = <E, R>(
   fiberCount: number,
   step: (fiber: number) => Effect.Effect<unknown, E, R>,
@@ -145,12 +145,12 @@ export const closedLoop = <E, R>(
     return { stepCount, perSecond: (stepCount * 1000) / (performance.now() - startedAt) }
   })
 
-/** Fibers that warm up, whatever is measured then. */
+/** The number of fibers for a warm-up, whatever is measured then. */
 export const warmUpFiberCount = 64
 
 /**
- * A process that serves has been there for a while: its code is compiled after some ten thousand steps, for which one fiber
- * would take half a minute.
+ * A serving process has run for some time: its code is compiled after some ten thousand steps, for which one fiber would
+ * take half a minute.
  */
 export const warmUp = <E, R>(step: (fiber: number) => Effect.Effect<unknown, E, R>) =>
   closedLoop(warmUpFiberCount, step, loopWarmUpMillis)
@@ -162,7 +162,7 @@ export const ratioOf = (ratios: ReadonlyArray<number>): Pick<Figure, "ratio" | "
 
 export const median = (values: ReadonlyArray<number>): number => percentile(values, 50)
 
-/** Between two values, in proportion. */
+/** Linear interpolation between two values. */
 export const percentile = (values: ReadonlyArray<number>, percent: number): number => {
   const sorted = values.toSorted((left, right) => left - right)
   const place = ((sorted.length - 1) * percent) / 100

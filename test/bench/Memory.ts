@@ -1,6 +1,6 @@
 /**
- * Peak memory of a process that reads, writes or works, and of one that does it with many times as much: the same, but for
- * what the garbage collector leaves.
+ * Peak memory of a process that reads, writes or works, and of a process that does it with many times as much data. Both
+ * should be the same, except for what the garbage collector leaves.
  */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -16,10 +16,10 @@ const child = fileURLToPath(new URL("MemoryChild.ts", import.meta.url))
 
 type Work = "import" | "replay" | "export" | "feed" | "cache"
 
-/** Descriptor on which the child tells its peak: its output is the export's. */
+/** Descriptor on which the child reports its peak, because its standard output is the export. */
 const peakDescriptor = 3
 
-/** Peak RSS in MiB. Through a shell: a child begins with the peak of whoever starts it, and a shell's is small. */
+/** Peak RSS in MiB. Runs through a shell: a child inherits the peak of its parent, and a shell's is small. */
 const peakOf = (url: string, schema: string, work: Work, count: number) =>
   Effect.sync(() => {
     const { output, status, stderr } = spawnSync(
@@ -41,13 +41,13 @@ interface Amounts {
 }
 
 interface Preparation {
-  /** Once, of each schema. */
+  /** Runs once for each schema. */
   readonly schema: (schema: string, amount: number) => Effect.Effect<unknown, unknown, SqlClient.SqlClient>
-  /** Before each measurement. */
+  /** Runs before each measurement. */
   readonly measurement: (schema: string) => Effect.Effect<unknown, unknown, SqlClient.SqlClient>
 }
 
-/** Peaks in MiB of work of an amount in a schema of its own. */
+/** Peaks in MiB for an amount of work in its own schema. */
 const peakIn = Effect.fnUntraced(function* (schema: string, work: Work, amount: number, preparation: Preparation) {
   const url = yield* (yield* Servers).databaseUrl
   const services = yield* Layer.build(onServer({ schema }))
@@ -79,20 +79,20 @@ const log: Amounts = { less: 100_000, more: 1_000_000 }
 const ofLog: Preparation = { ...nothing, schema: (schema, eventCount) => seed(schema, oneExecution(eventCount)) }
 
 /**
- * The shorter log fills every buffer, so that three times as many rows can only add what is not bounded.
+ * The shorter log fills every buffer, so three times as many rows can only add unbounded memory.
  *
  * **Details**
  *
- * V8 collects its old objects when they are about four times those alive, and there memory levels off; an import of
- * 40,000 rows is over by then. Peaks in MiB by thousands of rows, medians of three: 40: 261, 100: 294, 200: 353,
+ * V8 collects old objects when they are about four times the live ones, and there memory levels off. An import of 40,000
+ * rows ends before that. Peaks in MiB by thousands of rows, medians of three: 40: 261, 100: 294, 200: 353,
  * 400: 362, 1000: 349.
  */
 const imported: Amounts = { less: 100_000, more: 300_000 }
 
-/** As with imports, of a feed: 100: 185, 300: 218, 1000: 253, 2000: 244. */
+/** The same for a feed: 100: 185, 300: 218, 1000: 253, 2000: 244. */
 const feed: Amounts = { less: 300_000, more: 1_000_000 }
 
-/** Executions that a worker meets, one queued event each; it remembers as many as its bound allows. */
+/** Executions that a worker processes, with one queued event each. It caches as many as its bound allows. */
 const met: Amounts = { less: 10_000, more: 100_000 }
 
 const oneEventEach = (executionCount: number): Size => ({
@@ -113,7 +113,7 @@ export const memories: ReadonlyArray<Run> = [
   })
 ]
 
-/** Peaks in MiB of what reads or writes logs of these lengths. */
+/** Peaks in MiB of readers and writers of logs of these lengths. */
 export const peaks = (work: "import" | "replay" | "export" | "feed", lengths: ReadonlyArray<number>) =>
   Effect.forEach(lengths, (eventCount) =>
     Effect.scoped(

@@ -1,6 +1,6 @@
-/** `node MemoryChild.ts WORK COUNT`: does it once, and tells the peak of its resident memory, in KiB, on descriptor 3. */
+/** `node MemoryChild.ts WORK COUNT`: does the work once and reports its peak resident memory, in KiB, on descriptor 3. */
 import { writeSync } from "node:fs"
-// The package as a whole would load an HTTP client as well, which is larger than what is measured.
+// The whole package would also load an HTTP client, which is larger than the subject of the measurement.
 import * as NodeStdio from "@effect/platform-node/NodeStdio"
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 import { WorkflowEventModel } from "@refold/core"
@@ -49,7 +49,7 @@ const feeding = Effect.gen(function* () {
   }
 })
 
-/** A worker, until nothing waits. */
+/** Runs a worker until no event is pending. */
 const working = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const table = (name: string) => sql(`${schema}.${name}`)

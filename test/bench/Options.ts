@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util"
 import { Effect, Schema } from "effect"
 
-/** The command line says what cannot be done; nothing was started. */
+/** The command line is wrong; nothing was started. */
 export class OptionsInvalid extends Schema.TaggedError<OptionsInvalid>()("OptionsInvalid", { problem: Schema.String }) {
   override get message(): string {
     return `${this.problem}: npm run bench -- [--only PATTERN] [--json] [--strict] [--plots] [--soak [MINUTES]]`
@@ -10,7 +10,7 @@ export class OptionsInvalid extends Schema.TaggedError<OptionsInvalid>()("Option
 }
 
 export interface Options {
-  /** Of the names of figures, or of plots. */
+  /** Pattern for the names of figures or plots. */
   readonly only: RegExp
   readonly isJson: boolean
   readonly isStrict: boolean
@@ -19,7 +19,7 @@ export interface Options {
 
 const defaultSoakMinutes = 10
 
-/** Reads the arguments after the program's name. */
+/** Parses the arguments after the program's name. */
 export const parse = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const invalid = (cause: unknown) =>
     new OptionsInvalid({ problem: cause instanceof Error ? (cause.message.split(". ")[0] ?? "") : String(cause) })

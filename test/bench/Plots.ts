@@ -1,4 +1,4 @@
-/** What the plots of `docs/performance.md` show, measured anew. */
+/** Measures the data of the plots in `docs/performance.md`. */
 import { Effect, type Scope } from "effect"
 import { drainSeconds } from "./Backlog.ts"
 import { type Point, draw } from "./Draw.ts"
@@ -18,7 +18,7 @@ export interface Plot {
 
 const [refold, byHand] = ["Refold", "by hand"]
 
-/** Figures named after how many were in flight. */
+/** Figures named after the number of events in flight. */
 const inFlight = (runs: ReadonlyArray<Run>, pattern: RegExp) =>
   Effect.gen(function* () {
     const figures: Array<Figure> = []

@@ -1,4 +1,4 @@
-/** Replays from PostgreSQL against a bare SELECT and a loop by hand. */
+/** Replays from PostgreSQL, against a plain SELECT and a hand-written loop. */
 import { deepStrictEqual } from "node:assert"
 import { WorkflowEventSourcing } from "@refold/runtime"
 import { Effect } from "effect"
@@ -31,7 +31,7 @@ const replay = (eventCount: number): Run => ({
   }).pipe(Effect.provide(onServer({ schema })))
 })
 
-/** An execution with a snapshot and 10 newer events, which a replay reads. */
+/** An execution with a snapshot and 10 newer events, for a replay. */
 const withSnapshot = Effect.fnUntraced(function* (eventCount: number) {
   const { createSnapshot, replayEvents } = yield* WorkflowEventSourcing
   const executionId = `snapshot ${eventCount}`
@@ -43,7 +43,7 @@ const withSnapshot = Effect.fnUntraced(function* (eventCount: number) {
   return executionId
 })
 
-/** As fast after 100,000 events as after 100. */
+/** A replay from a snapshot should be as fast after 100,000 events as after 100. */
 const snapshot: Run = {
   names: ["replay/snapshot"],
   diskGiB: 1,
@@ -61,7 +61,7 @@ const snapshot: Run = {
   }).pipe(Effect.provide(onServer({ schema })))
 }
 
-/** Milliseconds of a replay of logs of these lengths: from a snapshot, and from the first event. */
+/** Milliseconds per replay for logs of these lengths: from a snapshot, and from the first event. */
 export const replayTimes = Effect.fnUntraced(
   function* (lengths: ReadonlyArray<number>) {
     const { replayEvents } = yield* WorkflowEventSourcing

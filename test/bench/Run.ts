@@ -5,7 +5,7 @@ import type { Servers } from "./Servers.ts"
 
 export interface Run {
   readonly names: ReadonlyArray<string>
-  /** On the disk of a server of our own, at most; 0 where no server is used. */
+  /** The most space on the disk of a private server; 0 if no server is used. */
   readonly diskGiB: number
   readonly figures: Effect.Effect<ReadonlyArray<Figure>, unknown, Servers | Scope.Scope>
 }

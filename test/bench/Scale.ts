@@ -1,4 +1,4 @@
-/** What an event costs in a large database, against a small one: the same two paths, the same executions in use. */
+/** The cost of an event in a large database, against a small one: the same two paths and the same executions in use. */
 import { TypeScriptWorkflowRuntime, Worker } from "@refold/runtime"
 import { Array, Effect, Layer } from "effect"
 import { Applied, telling } from "./Applied.ts"
@@ -12,14 +12,13 @@ const small: Size = { tenantCount: 1, executionCount: 1000, eventsPerExecution: 
 
 const fiberCount = 16
 
-/** Executions in use: spread over all that there are, in the order of the keys as well. */
+/** Executions in use, spread evenly over all executions and over the order of the keys. */
 const usedPerFiber = 4
 
 const submission = { event_name: "Booked", payload: booking }
 
 /**
- * A step in a database of a size of its own: one event enqueued, and waited for until a worker has applied it, and one
- * submitted.
+ * A step in a database of a given size: enqueues one event, waits until a worker has applied it, and submits one.
  */
 const stepsIn = Effect.fnUntraced(function* (schema: string, size: Size) {
   const applied = new Applied()
@@ -53,7 +52,7 @@ const scale = (name: string, diskGiB: number, reference: Size, large: Size): Run
   figures: Effect.gen(function* () {
     const inLarge = yield* stepsIn("refold_bench_large", large)
     const inSmall = yield* stepsIn("refold_bench_small", reference)
-    // Two events to a step.
+    // A step has two events.
     const costOf = (step: typeof inLarge) =>
       Effect.map(closedLoop(fiberCount, step), ({ perSecond }) => 1_000_000 / (perSecond * 2))
     yield* alternate(costOf(inLarge), costOf(inSmall), 2)

@@ -1,4 +1,4 @@
-/** Rows by the million, written by SQL as Refold would have left them. */
+/** Writes millions of rows with SQL, as Refold would have left them. */
 import { Partition } from "@refold/core"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
@@ -8,7 +8,7 @@ export interface Size {
   readonly tenantCount: number
   readonly executionCount: number
   readonly eventsPerExecution: number
-  /** Queued events that were settled long ago, and a tenth as many that wait behind a dead letter. */
+  /** Queued events that were settled long ago, and a tenth as many that are pending behind a dead letter. */
   readonly settledCount: number
 }
 
@@ -24,9 +24,9 @@ export const executionIdOf = (execution: number): string => `case ${execution}`
  *
  * **Details**
  *
- * Executions are spread evenly over the partitions, whose feeds have no gap; that they are not where the hash of their
- * ids would put them matters to nobody, as nothing more happens to them. Ends with what autovacuum would do sooner or
- * later, which would be in the middle of the measurement.
+ * Executions are spread evenly over the partitions, whose feeds have no gap. They are not in the partitions of their
+ * hashes, which does not matter because nothing more happens to them. At the end it vacuums and analyses the tables, so
+ * that autovacuum does not do it during the measurement.
  */
 export const seed = Effect.fnUntraced(function* (schema: string, size: Size) {
   const sql = yield* SqlClient.SqlClient
@@ -60,7 +60,7 @@ export const seed = Effect.fnUntraced(function* (schema: string, size: Size) {
   yield* sql`checkpoint`
 })
 
-/** Each execution of the schema has an equal share of what was settled; one in a hundred has a dead letter behind it. */
+/** Each execution of the schema has an equal share of the settled events. One in a hundred also has a dead letter. */
 const seedQueue = Effect.fnUntraced(function* (schema: string, { executionCount, settledCount, tenantCount }: Size) {
   const sql = yield* SqlClient.SqlClient
   const table = (name: string) => sql(`${schema}.${name}`)
@@ -93,7 +93,7 @@ const seedQueue = Effect.fnUntraced(function* (schema: string, { executionCount,
     select tenant, execution_id, max(queue_position) from ${table("queue")} group by tenant, execution_id`
 })
 
-/** One more event in the queue of each execution, for a worker to take. */
+/** Queues one more event for each execution, for a worker to claim. */
 export const seedWaiting = Effect.fnUntraced(function* (schema: string) {
   const sql = yield* SqlClient.SqlClient
   const table = (name: string) => sql(`${schema}.${name}`)

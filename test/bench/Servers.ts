@@ -1,4 +1,4 @@
-/** The servers of a run: those that `DATABASE_URL` and `REDIS_URL` name, or private ones, started when first asked for. */
+/** The servers of a run: those in `DATABASE_URL` and `REDIS_URL`, or private ones, started at the first use. */
 import { Context, Effect, Layer, Scope } from "effect"
 import { Redis } from "ioredis"
 import { sharedPostgres } from "../servers/Postgres.ts"
@@ -31,7 +31,7 @@ export class Servers extends Context.Service<
   )
 }
 
-/** Removes what a run has written to a Redis, or one that was killed. Schemas of PostgreSQL are dropped by who made them. */
+/** Removes what this run, or an earlier killed run, has written to Redis. Each PostgreSQL schema is dropped by its creator. */
 const clean = (url: string) =>
   Effect.promise(async () => {
     const redis = new Redis(url)

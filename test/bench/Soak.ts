@@ -1,4 +1,4 @@
-/** A worker and a producer at a steady rate, and what autovacuum makes of their tables meanwhile. */
+/** A worker and a producer at a steady rate, and the effect of autovacuum on their tables. */
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array, Effect, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
@@ -38,7 +38,7 @@ const take = (startedAt: number) =>
     return rows.map((row): Sample => ({ ...row, minute }))
   })
 
-/** Enqueues events of executions in turn, as many each tenth of a second; a slow call is followed by the next at once. */
+/** Enqueues a fixed number of events every tenth of a second, execution by execution. After a slow call the next one starts at once. */
 const produce = Effect.fnUntraced(function* (executionIds: ReadonlyArray<string>) {
   const runtime = yield* TypeScriptWorkflowRuntime
   let next = 0
@@ -54,19 +54,19 @@ const produce = Effect.fnUntraced(function* (executionIds: ReadonlyArray<string>
 })
 
 /**
- * Dead rows of the queue at most: what autovacuum lets pass before it begins, and what dies until it has come and gone.
+ * The most dead rows of the queue: those that autovacuum allows before it starts, and those that die until it is done.
  *
  * **Details**
  *
- * It looks at a table once a minute, and begins when 50 rows and a fifth of the living are dead (its defaults). An event
- * leaves two dead rows: as it was queued, and as it was claimed. So there are two minutes of such rows beside the fifth:
- * the minute until it looks, and one that it may take.
+ * Autovacuum checks a table once a minute, and starts when 50 rows plus a fifth of the live rows are dead (its defaults).
+ * An event leaves two dead rows: one from its enqueue and one from its claim. So the bound is the fifth plus two minutes
+ * of such rows: one minute until autovacuum checks, and one that it may take.
  */
 const boundOf = (liveCount: number) => 50 + liveCount / 5 + 2 * eventsPerSecond * 120
 
 const write = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
 
-/** Prints what came of it, and draws `docs/performance/soak.svg`. Exit code 1 if dead rows passed their bound. */
+/** Prints the result and draws `docs/performance/soak.svg`. Exit code 1 if the dead rows exceeded their bound. */
 export const run = (minutes: number) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

@@ -1,4 +1,4 @@
-/** Submitting and enqueueing, against one statement by hand for each event. */
+/** Submitting and enqueueing, against one hand-written statement per event. */
 import { TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Effect, type Layer } from "effect"
 import * as ByHand from "./ByHand.ts"
@@ -11,7 +11,7 @@ const schema = "refold_bench_submit"
 
 const submission = { event_name: "Booked", payload: booking }
 
-/** One step of each side, by the number of its fiber. */
+/** One step of each side, by fiber number. */
 interface Steps {
   readonly ours: (fiber: number) => Effect.Effect<unknown, unknown>
   readonly reference: (fiber: number) => Effect.Effect<unknown, unknown>
@@ -37,7 +37,7 @@ const compareLoops = <R, RL>(
   }).pipe(Effect.provide(live))
 })
 
-/** Executions of ours and by hand, as many as ever are in flight, and what is done to them. */
+/** Executions of both sides, as many as are ever in flight, and the operations on them. */
 const prepare = Effect.fnUntraced(function* (executionCount: number) {
   const runtime = yield* TypeScriptWorkflowRuntime
   const byHand = yield* ByHand.make(schema)
@@ -48,7 +48,7 @@ const prepare = Effect.fnUntraced(function* (executionCount: number) {
   return { runtime, byHand, idOf }
 })
 
-/** Each fiber with an execution of its own. */
+/** Each fiber has its own execution. */
 const submit = (fiberCount: number, target: number): Run =>
   compareLoops(
     `submit/${fiberCount}`,
@@ -68,7 +68,7 @@ const submit = (fiberCount: number, target: number): Run =>
     runtimeOnServers(schema)
   )
 
-/** All fibers on one execution. Who is too late reads the position anew and tries again, as often as it takes. */
+/** All fibers use one execution. After a conflict a fiber reads the position and tries again, until it succeeds. */
 const hot: Run = compareLoops(
   "submit/hot",
   2,
@@ -92,7 +92,7 @@ const hot: Run = compareLoops(
   runtimeOnServers(schema)
 )
 
-/** Until it is accepted. There is no worker. */
+/** Measures until the event is accepted. There is no worker. */
 const enqueue = (fiberCount: number, target: number): Run =>
   compareLoops(
     `enqueue/${fiberCount}`,

@@ -1,10 +1,10 @@
-/** A log of any length, made as it is read. */
+/** A log of any length, generated while it is read. */
 import type { ImportedRow } from "@refold/core"
 import { Array, Effect, Option, Stream } from "effect"
 
 const batchSize = 1000
 
-/** Cases of 10 rows, their rows far apart in the file, which takes an import some sorting. */
+/** Cases of 10 rows that are far apart in the file, so an import has to sort them. */
 export const syntheticRows = (rowCount: number): Stream.Stream<ImportedRow> =>
   Stream.paginate(0, (from) =>
     Effect.sync(() => {

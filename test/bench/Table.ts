@@ -1,4 +1,4 @@
-/** Figures as lines for people. */
+/** Formats figures as lines of text. */
 import { type Figure, isMissed } from "./Measure.ts"
 
 const rounded = (value: number) => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3))

@@ -1,4 +1,4 @@
-/** How soon a worker process takes over from another that was killed. */
+/** How soon a worker process takes over from a killed one. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -18,7 +18,7 @@ import type { Run } from "./Run.ts"
 
 const file = fileURLToPath(new URL("../chaos/workerProcess.ts", import.meta.url))
 
-/** Servers of their own, since worker processes use the default names. */
+/** Private servers, because worker processes use the default names. */
 const withServers = <A, E>(
   use: (
     startWorker: () => Promise<ChildProcess>
@@ -90,7 +90,7 @@ const takeover = withServers((startWorker) =>
     for (let turn = 0; turn < turnCount; turn++) {
       const victim = yield* Effect.promise(startWorker)
       yield* until(ownersAre(2))
-      // The survivor's read that is under way, of a second at most, still names the partitions that the victim has now.
+      // The survivor's read in progress, of at most a second, still names the partitions that the victim owns now.
       yield* Effect.sleep("1100 millis")
       const owned = (yield* held).filter(({ owner }) => !survivors.has(owner)).map(({ partition }) => partition)
       const places = yield* startExecutions(`turn-${turn}`, 64)
@@ -103,7 +103,7 @@ const takeover = withServers((startWorker) =>
       yield* runtime.enqueueEvent(counted(place, 1))
       yield* until(Effect.map(runtime.getExecutionState(place), ({ position }) => position === 2))
       millis.push(performance.now() - startedAt)
-      // Else the next turn would take what is left of this victim for its own.
+      // Otherwise the next turn would count the rest of this victim's events as its own.
       yield* until(ownersAre(1))
     }
     const bound = Duration.toMillis(Duration.sum(leaseDuration, Duration.seconds(2)))

@@ -1,6 +1,6 @@
 /**
- * `node WorkerProcess.ts ours|"by hand"`: one worker, with the servers of `DATABASE_URL` and `REDIS_URL`. Says when it is
- * ready, and begins when it is told to.
+ * `node WorkerProcess.ts ours|"by hand"`: one worker on the servers in `DATABASE_URL` and `REDIS_URL`. Reports when it is
+ * ready, and starts at the go signal.
  */
 import { once } from "node:events"
 import { NodeRuntime } from "@effect/platform-node"
@@ -46,7 +46,7 @@ const byHand = Effect.gen(function* () {
 
 const worker: Effect.Effect<never, unknown> = kind === "ours" ? ours : byHand
 
-// Told to end, it has drained when the layer is closed.
+// After a signal, the worker has drained when the layer is closed.
 NodeRuntime.runMain(worker, {
   teardown: (exit, onExit) => onExit(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
 })

@@ -1,4 +1,4 @@
-/** Worker processes: loaded, connected, and waiting for the word to begin. */
+/** Worker processes that are loaded and connected, and wait for the go signal. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -7,7 +7,7 @@ import { Servers } from "./Servers.ts"
 
 const file = fileURLToPath(new URL("WorkerProcess.ts", import.meta.url))
 
-/** A worker process that waits for the word; gone with the scope. */
+/** A worker process that waits for the go signal; it ends with the scope. */
 export const startProcess = Effect.fnUntraced(function* (schema: string, kind: "ours" | "by hand", stream = "") {
   const servers = yield* Servers
   const env = {
@@ -36,12 +36,12 @@ export const startProcess = Effect.fnUntraced(function* (schema: string, kind: "
   )
 })
 
-/** Gives the word. */
+/** Sends the go signal. */
 export const go = (children: ReadonlyArray<ChildProcess>) =>
   Effect.sync(() => {
     for (const child of children) child.send("go")
   })
 
-/** Looks every 10 milliseconds. */
+/** Polls every 10 milliseconds. */
 export const until = <E, R>(isDone: Effect.Effect<boolean, E, R>) =>
   Effect.repeat(isDone, { until: (done) => done, schedule: Schedule.spaced("10 millis") })

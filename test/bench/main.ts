@@ -1,11 +1,11 @@
 /**
- * `npm run bench -- [--only PATTERN] [--json] [--strict]`: every figure is a ratio against a hand-written reference, both
- * measured in this run, turn by turn. `--json` prints one array; `--strict` makes a target missed exit code 1.
+ * `npm run bench -- [--only PATTERN] [--json] [--strict]`: every figure is a ratio against a hand-written reference. Both
+ * are measured in this run, in alternating turns. `--json` prints one array. `--strict` exits with 1 if a target is missed.
  *
- * `npm run bench -- --plots [--only PATTERN]` measures and draws what `docs/performance.md` shows;
- * `npm run bench -- --soak [MINUTES]` lets a worker and a producer go on at a steady rate, ten minutes by default.
+ * `npm run bench -- --plots [--only PATTERN]` measures and draws the plots of `docs/performance.md`.
+ * `npm run bench -- --soak [MINUTES]` runs a worker and a producer at a steady rate, ten minutes by default.
  *
- * Without `DATABASE_URL` and `REDIS_URL` it starts servers of its own.
+ * Without `DATABASE_URL` and `REDIS_URL` it starts private servers.
  */
 import { Effect, Logger } from "effect"
 import { backlogs } from "./Backlog.ts"
@@ -76,7 +76,7 @@ const choose = Effect.fnUntraced(function* <A>(
   return yield* new Options.OptionsInvalid({ problem: `Nothing is named like ${String(only)}; there are ${names}` })
 })
 
-/** Says which machine it is, and stops before anything is seeded where it cannot do. */
+/** Prints the machine, and stops before it seeds data if the machine cannot do the run. */
 const prepare = Effect.fnUntraced(function* (chosen: ReadonlyArray<{ readonly diskGiB: number }>) {
   const notes = yield* Machine.check(Math.max(...chosen.map(({ diskGiB }) => diskGiB)))
   for (const text of [Machine.summary(), ...notes]) yield* note(text)
@@ -100,7 +100,7 @@ const isForWhoRuns = (error: unknown) =>
   error instanceof Machine.DiskTooSmall ||
   error instanceof Machine.ServerUnusable
 
-// What is logged, such as that events wait, is no part of the figures.
+// Log messages, such as warnings of pending events, are not part of the figures.
 const logging = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
 
 await Effect.runPromise(

@@ -1,4 +1,4 @@
-/** A short chaos run: every fault once at least. `npm run chaos` is the long one. */
+/** A short chaos run with every fault at least once. `npm run chaos` is the long run. */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { run } from "./Run.ts"

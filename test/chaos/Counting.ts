@@ -1,4 +1,4 @@
-/** The workflow of the chaos run: each event bears its number, and is refused unless it is the next one. */
+/** The workflow of the chaos run: each event has a number and is refused unless it is the next one. */
 import { Workflow } from "@refold/core"
 import { Schema } from "effect"
 

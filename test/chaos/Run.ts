@@ -1,4 +1,4 @@
-/** A run: events are enqueued and processed while everything around them is broken, one thing every two seconds. */
+/** One run: events are enqueued and processed while a fault is injected every two seconds. */
 import { PostgresStore } from "@refold/adapters/postgres"
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { WorkflowEventProcessingModel } from "@refold/core"
@@ -16,7 +16,7 @@ import { supervise } from "./Supervisor.ts"
 import { type Verdict, judge } from "./Verdict.ts"
 
 export interface RunOptions {
-  /** Events of each execution. */
+  /** Events per execution. */
   readonly eventCount: number
   readonly executionCount: number
   readonly tenantCount: number
@@ -28,16 +28,16 @@ export interface RunOptions {
 export interface Outcome extends Verdict {
   readonly events: number
   readonly faults: Readonly<Record<string, number>>
-  /** From the first event enqueued to the last one settled. */
+  /** Time from the first enqueue to the last settlement. */
   readonly seconds: number
-  /** From the last event enqueued to the last one settled. */
+  /** Time from the last enqueue to the last settlement. */
   readonly drainSeconds: number
   /** Whether every worker drained and exited with 0 at the end. */
   readonly drained: boolean
   readonly seed: string
 }
 
-/** Batches enqueued at once, and how many executions each of them serves. */
+/** Batches enqueued at once, and the number of executions per batch. */
 const producerCount = 8
 
 export const run = Effect.fnUntraced(function* (options: RunOptions) {
@@ -83,10 +83,10 @@ export const run = Effect.fnUntraced(function* (options: RunOptions) {
 
     const allInjected = yield* Deferred.make<void>()
 
-    /** Every event has a key, so that a batch whose answer was lost may be sent again. */
+    /** Every event has an idempotency key, so a batch with a lost answer can be sent again. */
     const produce = Effect.fnUntraced(function* (own: ReadonlyArray<(typeof places)[number]>) {
       for (let n = 1; n <= eventCount; n++) {
-        // However fast the rest goes, every fault meets work.
+        // Every fault happens while there is work, even if the rest is fast.
         if (n > (2 * eventCount) / 3) yield* Deferred.await(allInjected)
         const batch = own.map((place): SubmitOptions => ({
           ...place,
@@ -155,7 +155,7 @@ export const run = Effect.fnUntraced(function* (options: RunOptions) {
     const injecting = yield* Effect.forkChild(
       Effect.forever(
         Effect.gen(function* () {
-          // Each once, in another order every time, before any comes again.
+          // Every fault once per round, in a random order.
           for (const name of yield* Random.shuffle(Object.keys(faults))) {
             yield* Effect.sleep(options.faultInterval)
             yield* faults[name] ?? Effect.void

@@ -1,16 +1,16 @@
-/** Worker processes, started again whenever they end. */
+/** Worker processes that are restarted whenever they end. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 
 export interface Supervisor {
-  /** Process ids of the workers that run and are not frozen. */
+  /** Process ids of the running workers that are not frozen. */
   readonly processIds: () => ReadonlyArray<number>
   readonly kill: (processId: number) => void
   readonly freeze: (processId: number) => void
   readonly thaw: (processId: number) => void
-  /** Ends all of them, by `SIGTERM`; answers with the exit codes of those that had begun to work. */
+  /** Stops all workers with `SIGTERM`; returns the exit codes of those that had started to work. */
   readonly stop: () => Promise<ReadonlyArray<number | null>>
-  /** What the workers said last, for a failed run. */
+  /** The workers' last output, for a failed run. */
   readonly log: () => string
 }
 

@@ -1,4 +1,4 @@
-/** What a run has come to, from the log alone. */
+/** The result of a run, from the log only. */
 import { WorkflowEventModel, WorkflowEventProcessingModel, WorkflowExecutionModel } from "@refold/core"
 import { Effect, Stream } from "effect"
 
@@ -10,11 +10,11 @@ export interface Verdict {
   readonly offsetGaps: number
   /** Headers that differ from the log. */
   readonly headersOff: number
-  /** Queued events that are not applied. */
+  /** Queued events that were not applied. */
   readonly notApplied: number
 }
 
-/** Every execution is to hold the numbers 1 to `eventCount`, after its first event. */
+/** Every execution must contain the numbers 1 to `eventCount` after its first event. */
 export const judge = Effect.fnUntraced(function* (
   tenants: ReadonlyArray<string>,
   executionCount: number,

@@ -1,4 +1,4 @@
-/** Short, so that a run sees many of them expire. */
+/** Short, so that many leases expire in a run. */
 import { Duration } from "effect"
 
 export const leaseDuration = Duration.seconds(4)

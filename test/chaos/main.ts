@@ -1,4 +1,4 @@
-/** `npm run chaos`: prints what a run has come to as one JSON object; exit 1 unless all counts are zero. */
+/** `npm run chaos`: prints the result of a run as one JSON object; exits with 1 unless all counts are zero. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { run } from "./Run.ts"

@@ -1,4 +1,4 @@
-/** One worker of the chaos run, as a process of its own: it is killed, frozen and cut off. */
+/** One worker of the chaos run, as a separate process that is killed, frozen and disconnected. */
 import { RedisWakeUpChannel } from "@refold/adapters/redis"
 import { PostgresStore } from "@refold/adapters/postgres"
 import { TypeScriptWorkflowRuntime, Worker, WorkflowEventSourcing, Workflows } from "@refold/runtime"
@@ -23,7 +23,7 @@ const Live = Layer.unwrap(
 
 const Told = Layer.effectDiscard(Effect.sync(() => process.send?.("ready"))).pipe(Layer.provide(Live))
 
-// Told to end, it has drained when the layer is closed.
+// After a signal, the worker has drained when the layer is closed.
 NodeRuntime.runMain(Layer.launch(Told), {
   teardown: (exit, onExit) => onExit(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
 })

@@ -1,4 +1,4 @@
-/** The laws bite: each mistake a definition can hide is found, named by the law it breaks, and shown by a small history. */
+/** The laws find each planted mistake: the error names the broken law and shows a small history. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema, SchemaTransformation } from "effect"
 import fc from "fast-check"
@@ -8,7 +8,7 @@ import { Invoice } from "../core/Invoice.ts"
 
 const Added = Schema.Struct({ amount: Schema.Int })
 const settings = { seed: 20_250_301, numRuns: 100 }
-/** For what is to hold: a few runs are enough to notice when it does not. */
+/** For laws that should hold: a few runs are enough to notice a violation. */
 const holding = { ...settings, numRuns: 30 }
 const only = (law: LawName) => ({ ...settings, laws: [law] })
 
@@ -26,7 +26,7 @@ const counter = (evolve: (data: Counts, amount: number, event: WorkflowEvent) =>
     evolve: { Added: (data, { amount }, event) => evolve(data, amount, event) }
   })
 
-/** A workflow that counts, whose only event is accepted by a guard. */
+/** A workflow that counts; its only event has a guard. */
 const guarded = (guard: Workflow.Target<string, { readonly count: number }, { readonly amount: number }>["guard"]) =>
   Workflow.make({
     name: "guarded",
@@ -190,7 +190,7 @@ describe("Purity finds", () => {
     ["crypto.randomUUID()", () => crypto.randomUUID().length],
     ["crypto.getRandomValues()", () => crypto.getRandomValues(new Uint8Array(1)).length]
   ])("%s, in a handler and in a guard", (name, ask) => {
-    // The result does not depend on it here: it might elsewhere.
+    // The result does not depend on it here, but elsewhere it might.
     const inHandler = counter(({ counts }) => ({ counts: { ...counts, a: ask() > -1 ? 1 : 2 } }))
     const inGuard = guarded(() => ask() > -1)
 

@@ -1,4 +1,4 @@
-/** Every law, on definitions and logs that are generated: what holds here holds for whatever users define. */
+/** Every law on generated definitions and logs: a law that holds here holds for definitions of users. */
 import { describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { type LawName, checkWorkflow } from "@refold/testing/laws"
@@ -15,7 +15,7 @@ const laws: ReadonlyArray<readonly [title: string, law: LawName]> = [
   ["the same twice is the same, and nothing given is changed", "purity"]
 ]
 
-/** One short log of each definition: there is another definition for the next. */
+/** One short log per definition, because the next run has another definition. */
 const one = { numRuns: 1, maxEventCount: 8, coverage: "report" } as const
 
 describe("Laws on generated definitions", () => {

@@ -1,4 +1,4 @@
-/** `enqueueEvent`: what is accepted is kept and processed once; what is refused leaves no trace. */
+/** `enqueueEvent`: an accepted event is stored and processed once; a refused one leaves no trace. */
 import { assert, describe, it } from "@effect/vitest"
 import { WakeUpChannelError, WorkflowEventProcessingModel, type Submission } from "@refold/core"
 import { type SubmitOptions, TypeScriptWorkflowRuntime } from "@refold/runtime"
@@ -113,7 +113,7 @@ describe("enqueueEvent", () => {
       const among = yield* Effect.flip(enqueueAll(good, { ...good, submission, ...options }, good))
       assert.strictEqual(among._tag, tag)
       assert.deepStrictEqual(yield* everyEntry, [])
-      // The key was not used up either.
+      // The key is still free.
       yield* enqueue(add(1), key)
     }).pipe(Effect.provide(memory()))
   )
@@ -415,7 +415,7 @@ describe("enqueueEvent while the stream does not work", () => {
         Effect.provide(broken),
         Effect.forkChild
       )
-      // Closing waits a while for a last attempt.
+      // Closing waits for a last attempt.
       yield* elapse(answered, "20 seconds")
       assert.strictEqual((yield* Fiber.join(answered)).length, 50)
       assert.strictEqual((yield* entriesOf()).length, 50)

@@ -1,4 +1,4 @@
-/** Imports on a store in memory: order, repetition, and what is refused. */
+/** Imports into a store in memory: order, repetition, and refusals. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import type { ImportedRow } from "@refold/core"
@@ -8,7 +8,7 @@ import { changed, eventsOf, memory, orderOf, place, tenant } from "./Services.ts
 
 const layer = Layer.mergeAll(memory({ policy: { _tag: "Never" } }), NodeFileSystem.layer)
 
-/** Rows in the order of a file; the line is the place, plus one for a header. */
+/** Rows in file order; the line number is the index plus one for the header. */
 const rowsOf = (
   rows: ReadonlyArray<readonly [executionId: string, activity: string, second: number, fields?: Partial<ImportedRow>]>
 ): ReadonlyArray<ImportedRow> =>
@@ -246,7 +246,7 @@ describe("importRows", () => {
 
     it.effect("goes on where it stopped, wherever that was", () =>
       Effect.gen(function* () {
-        // The rows run backwards in time, so the last of the file are the first of the log.
+        // The rows are in reverse time order, so the last rows of the file are the first of the log.
         for (const count of [1, 1999, 2000, 2001, 3999, 4001, 5000]) {
           yield* importRows(long.slice(-count))
           assert.strictEqual((yield* eventsOf("long")).length, count)
@@ -288,7 +288,7 @@ describe("importRows", () => {
   })
 
   describe("writes two batches at once", () => {
-    /** The executions of each commit; and how many commits were under way at most. */
+    /** The executions of each commit, and the most commits in progress at once. */
     const watched = Effect.fnUntraced(function* (rows: ReadonlyArray<ImportedRow>, isInTransaction = false) {
       const commits: Array<ReadonlyArray<string>> = []
       const underWay = new Set<ReadonlyArray<string>>()
@@ -304,7 +304,7 @@ describe("importRows", () => {
               commits.push(ids)
               underWay.add(ids)
               most = Math.max(most, underWay.size)
-              // Long enough for all to begin that would.
+              // Long enough for every commit that would start.
               for (let turn = 0; turn < 100; turn++) yield* Effect.yieldNow
               underWay.delete(ids)
               return yield* commit(sent)

@@ -1,4 +1,4 @@
-/** The processor: each execution by itself, each event once, in the order of the queue, whatever fails. */
+/** The processor handles each execution separately, each event once and in queue order, under failures. */
 import { assert, describe, it } from "@effect/vitest"
 import { type FailurePolicy, StoreError, WorkflowEventProcessingModel, type Submission } from "@refold/core"
 import { EventProcessor, TypeScriptWorkflowRuntime } from "@refold/runtime"
@@ -60,7 +60,7 @@ const policy: FailurePolicy.FailurePolicy = {
 const fragile = (failurePolicy = policy) => memory({ definitions: [Fragile], failurePolicy })
 const mended = inAnotherProcess({ definitions: [FragileMended], failurePolicy: policy })
 
-/** Turns to what is due, and time for what is not yet, until the retries are over. */
+/** Processes due events and advances the clock, until the retries are over. */
 const persist = Effect.gen(function* () {
   for (let second = 0; second < 60; second++) {
     yield* processAll()
@@ -333,7 +333,7 @@ describe("EventProcessor", () => {
   })
 
   describe("against submissions", () => {
-    /** Before each of the processor's first `count` commits, a rival submits. */
+    /** A rival submits before each of the processor's first `count` commits. */
     const overtaken = Effect.fnUntraced(function* (count: number, rival: Submission, key?: string) {
       const context = yield* Effect.context<TypeScriptWorkflowRuntime>()
       let commitCount = 0

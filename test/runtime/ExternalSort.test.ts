@@ -1,4 +1,4 @@
-/** The external sort, held to a stable sort in memory. */
+/** The external sort equals a stable sort in memory. */
 import { existsSync, readdirSync } from "node:fs"
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -17,7 +17,7 @@ const byKey: Order.Order<Row> = Order.mapInput(Order.Number, (row: Row) => row.k
 const rowsOf = (keys: ReadonlyArray<number>, text = ""): ReadonlyArray<Row> =>
   keys.map((key, place) => ({ key, place, text }))
 
-/** The file system, and every temporary directory that was made in it. */
+/** The file system, and every temporary directory created in it. */
 const watched = Effect.gen(function* () {
   const directories: Array<string> = []
   const layer = Layer.effect(
@@ -70,7 +70,7 @@ describe("ExternalSort.sort", () => {
     Effect.gen(function* () {
       const rows = rowsOf(Array.from({ length: 2100 }, (_, index) => (index * 7919) % 13))
       const { fileCount, left, sorted } = yield* sort(rows, { maxBytes: 2 })
-      // Two rows to a run, and one file more for each merge of a first round.
+      // Two rows per run, and one more file for each merge of the first round.
       assert.isAbove(fileCount, rows.length / 2)
       assert.deepStrictEqual(sorted, rows.toSorted(byKey))
       assert.deepStrictEqual(left, [])

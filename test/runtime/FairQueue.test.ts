@@ -1,4 +1,4 @@
-/** The worker's list: every tenant has its turn, no execution has two at once, and nothing grows without bound. */
+/** The fair queue: every tenant is served in rotation, no execution is handed out twice at once, and memory is bounded. */
 import { assert, describe, it } from "@effect/vitest"
 import type { ExecutionRef } from "@refold/core"
 import { FairQueue } from "@refold/runtime/src/worker/FairQueue"
@@ -18,7 +18,7 @@ describe("FairQueue", () => {
     list.add(ref("small", 0))
     assert.deepInclude(list.take(2), ref("small", 0))
 
-    // Also while the first one's work is under way, and with tenants in between.
+    // Also while the first one is in progress, and with other tenants in between.
     for (let tenant = 0; tenant < 60; tenant++) addMany(list, `other ${tenant}`, 100)
     list.take(64)
     list.add(ref("late", 0))
@@ -90,7 +90,7 @@ describe("FairQueue", () => {
     for (let tenant = 0; tenant < 100; tenant++) addMany(list, `tenant ${tenant}`, 1000)
     assert.strictEqual(list.pendingCount, 20_000)
     assert.isFalse(list.add(ref("one more", 1)))
-    // What waits already is not refused.
+    // An execution that already waits is not refused.
     assert.isTrue(list.add(ref("a", 0)))
   })
 
@@ -176,7 +176,7 @@ describe("FairQueue", () => {
                 assert.isTrue(waiting.delete(textOf(at)) && !underWay.has(textOf(at)))
                 underWay.set(textOf(at), at)
               }
-              // Whoever got less than another by more than one had no more.
+              // A tenant that got less than another by more than one had no more executions.
               for (const tenant of ["a", "b", "c", "d"]) {
                 const own = countOf(taken, tenant)
                 const most = Math.max(...["a", "b", "c", "d"].map((other) => countOf(taken, other)))

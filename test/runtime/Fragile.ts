@@ -1,4 +1,4 @@
-/** A definition whose guard and `evolve` throw on demand, as users' code does, and the same one mended. */
+/** A definition whose guard and `evolve` throw on demand, as users' code may, and the same one fixed. */
 import { Schema } from "effect"
 import { Workflow, type Submission } from "@refold/core"
 

@@ -1,4 +1,4 @@
-/** Calls that are interrupted after every number of their steps, on a store in memory. */
+/** Interrupts calls after each number of steps, on a store in memory. */
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { memory } from "./Services.ts"
@@ -9,7 +9,7 @@ const afterSteps: Interrupting = {
   maxRounds: 1000
 }
 
-/** The twentieth event, by which a snapshot is due, is the one of the call. */
+/** The call appends the twentieth event, after which a snapshot is due. */
 const calls = interruptedCalls(afterSteps, 19)
 
 describe("Interrupted, after whatever step, and made again", () => {

@@ -1,4 +1,4 @@
-/** Callers of one execution, in line. */
+/** A keyed lock serialises callers with the same key. */
 import { assert, describe, it } from "@effect/vitest"
 import { KeyedLock } from "@refold/runtime/src/execution/KeyedLock"
 import { Deferred, Effect, Exit, Fiber } from "effect"

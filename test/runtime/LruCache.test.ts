@@ -1,4 +1,4 @@
-/** The cache of the runtime: it forgets, but never says what is not so. */
+/** The LRU cache forgets entries but never returns a wrong one. */
 import { assert, describe, it } from "@effect/vitest"
 import { LruCache } from "@refold/runtime/src/execution/LruCache"
 import fc from "fast-check"
@@ -34,7 +34,7 @@ describe("LruCache", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(use, { maxLength: 40 }), (capacity, uses) => {
         const cache = new LruCache<number>(capacity)
-        // A naive model: the uses as a list, the last first.
+        // A simple model: the uses as a list, the last first.
         let model: ReadonlyArray<{ readonly id: string; readonly value: number }> = []
         for (const [value, { id, kind }] of uses.entries()) {
           const held = model.find((each) => each.id === id)

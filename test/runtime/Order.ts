@@ -1,4 +1,4 @@
-/** The definitions that the tests of the runtime share: one typed workflow in two versions. */
+/** Definitions shared by the tests of the runtime: one typed workflow in two versions. */
 import { Schema } from "effect"
 import { Workflow, type Submission } from "@refold/core"
 
@@ -19,7 +19,7 @@ export const Order = Workflow.make({
   evolve: { Added: (data, { cents, sku }) => ({ cents: data.cents + cents, skus: [...data.skus, sku] }) }
 })
 
-/** The same name and version, but another fold: what a deployment of a changed `evolve` looks like. */
+/** The same name and version with another fold, as after a deploy of a changed `evolve`. */
 export const OrderDoubled = Workflow.make({
   name: "order",
   events: { Added },
@@ -29,7 +29,7 @@ export const OrderDoubled = Workflow.make({
   evolve: { Added: (data, { cents, sku }) => ({ cents: data.cents + 2 * cents, skus: [...data.skus, sku] }) }
 })
 
-/** Version 2 goes another way. */
+/** Version 2 has other transitions. */
 export const OrderTwo = Workflow.make({
   name: "order",
   version: 2,

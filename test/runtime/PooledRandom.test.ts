@@ -7,7 +7,7 @@ describe("PooledRandom", () => {
   it.effect("gives no byte of its pool twice, whatever the sizes asked for", () =>
     Effect.gen(function* () {
       const random = yield* SecureRandom.SecureRandom
-      // Each of these is long enough never to come by chance again.
+      // Each value is long enough that it never repeats by chance.
       const drawn = new Set<string>()
       for (const size of [8, 16, 9, 1000, 700, 8, 5000, 8]) {
         for (let time = 0; time < 300; time++) {

@@ -1,4 +1,4 @@
-/** `processQueuedEvent`: what it answers, once and for all. */
+/** `processQueuedEvent`: its results, which never change. */
 import { assert, describe, it } from "@effect/vitest"
 import { FailurePolicy, WorkflowEventProcessingModel, type Submission } from "@refold/core"
 import { type Enqueued, type ProcessOptions, TypeScriptWorkflowRuntime, Workflows } from "@refold/runtime"
@@ -69,7 +69,7 @@ describe("processQueuedEvent", () => {
         currentState: "Draft",
         actionsExecuted: []
       })
-      // Also when the state would accept it by now.
+      // Also if the present state would accept it.
       yield* processing(yield* enqueue(add(1)))
       yield* processing(yield* enqueue({ event_name: "Placed", payload: {} }))
       assert.deepStrictEqual(yield* processing(queued), result)

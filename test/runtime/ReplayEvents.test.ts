@@ -1,4 +1,4 @@
-/** Answers of `replayEvents`: the present, the past, and what cannot be answered. */
+/** `replayEvents`: present and past states, and errors. */
 import { assert, describe, it } from "@effect/vitest"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing } from "@refold/runtime"
 import { Effect, Layer } from "effect"

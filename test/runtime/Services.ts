@@ -1,4 +1,4 @@
-/** The services under test on a store in memory, and what looks at or breaks the ports beneath them. */
+/** The services under test on a store in memory, and tools that observe or break the ports below them. */
 import { MemoryWakeUpChannel, MemoryStore } from "@refold/adapters/memory"
 import {
   WakeUpChannel,
@@ -20,7 +20,7 @@ import { Order, add } from "./Order.ts"
 
 export interface Options {
   readonly definitions?: ReadonlyArray<Workflow.Workflow>
-  /** In place of the definitions, and of every open workflow. */
+  /** Replaces the definitions and every open workflow. */
   readonly registry?: Layer.Layer<Workflows>
   readonly policy?: Snapshot.SnapshotPolicy
   readonly retention?: Snapshot.Retention
@@ -28,7 +28,7 @@ export interface Options {
   readonly failurePolicy?: FailurePolicy.FailurePolicy
 }
 
-/** Both services, on ports that the caller provides. */
+/** Both services on the caller's ports. */
 export const servicesWith = ({
   definitions = [Order],
   failurePolicy,
@@ -44,10 +44,10 @@ export const servicesWith = ({
 /** Every port, in memory. */
 export const memoryPorts = Layer.mergeAll(MemoryStore.layer, MemoryWakeUpChannel.layer)
 
-/** Both services on a store of their own, and its ports. */
+/** Both services on a new store, and its ports. */
 export const memory = (options: Options = {}) => servicesWith(options).pipe(Layer.provideMerge(memoryPorts))
 
-/** Runs an effect with other services, on the ports at hand: what a second process would see. */
+/** Runs an effect with new services on the same ports, as a second process would. */
 export const inAnotherProcess = (options: Options = {}) =>
   Effect.provide(Layer.fresh(servicesWith(options)), { local: true })
 
@@ -55,7 +55,7 @@ export const tenant = "acme"
 
 export const place = (executionId = "order-1") => ({ tenant, executionId })
 
-/** Starts an order and adds items of 1, 2, 3 … cents, one second after another. */
+/** Starts an order and adds items of 1, 2, 3 … cents, one per second. */
 export const orderOf = Effect.fnUntraced(function* (addedCount: number, executionId = "order-1") {
   const runtime = yield* TypeScriptWorkflowRuntime
   let state = yield* runtime.startWorkflow({ ...place(executionId), workflow: Order })
@@ -83,7 +83,7 @@ export interface Changes {
   readonly leases?: Change<PartitionLeases["Service"]>
 }
 
-/** The ports at hand, some of them changed. */
+/** The current ports with some of them replaced. */
 export const changed = (change: Changes) =>
   Layer.effectContext(
     Effect.gen(function* () {
@@ -106,7 +106,7 @@ export const changed = (change: Changes) =>
 
 export const brokenStore = new StoreError({ operation: "A test", reason: "Full", isRetryable: false })
 
-/** Keeps what is logged, each entry as its message and its cause. */
+/** Records log entries as message and cause. */
 export const capturedLogs = () => {
   const lines: globalThis.Array<string> = []
   const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
@@ -133,14 +133,14 @@ const everyStanding = ["Pending", "Dead", "Applied", "Rejected", "Skipped", "Dis
 export const standingsOf = (executionId = "order-1", ofTenant = tenant) =>
   Effect.map(entriesOf(executionId, ofTenant), (entries) => entries.map(({ status }) => status._tag))
 
-/** Executions with something due, wherever they are. */
+/** All executions with due events, in all partitions. */
 export const findDue = Effect.gen(function* () {
   const { partitionCount } = yield* WorkflowEventModel
   const queue = yield* WorkflowEventProcessingModel
   return yield* queue.findReady({ of: Array.range(0, partitionCount - 1), limitPerTenant: 10_000, except: [] })
 })
 
-/** Gives turns to whatever is due until nothing is, as a worker would. */
+/** Processes due events until none is due, as a worker would. */
 export const processAll = Effect.fnUntraced(function* () {
   const processor = yield* EventProcessor
   for (let turnCount = 0; turnCount < 10_000; turnCount++) {
@@ -151,7 +151,7 @@ export const processAll = Effect.fnUntraced(function* () {
   return yield* Effect.die("the queue does not come to an end")
 })
 
-/** Lets time pass, second by second, until the fiber has ended or the time is over. */
+/** Advances the clock second by second until the fiber has ended or the time is over. */
 export const elapse = Effect.fnUntraced(function* (fiber: Fiber.Fiber<unknown, unknown>, duration: Duration.Input) {
   const seconds = Math.ceil(Duration.toSeconds(Duration.fromInputUnsafe(duration)))
   for (let second = 0; second < seconds && fiber.pollUnsafe() === undefined; second++) {

@@ -1,4 +1,4 @@
-/** Snapshots behind the answer: how many may be under way, and what becomes of those that are due meanwhile. */
+/** Snapshots in the background: how many may be in progress, and the fate of those due meanwhile. */
 import { assert, describe, it } from "@effect/vitest"
 import { type ExecutionState, type Snapshot, Workflow } from "@refold/core"
 import { SnapshotUnencodable, SnapshotWriter } from "@refold/runtime/src/replay/SnapshotWriter"
@@ -25,7 +25,7 @@ const stateOf = (executionId: string, position: number, sum = 0): ExecutionState
   updatedAt: "2025-03-01T12:00:00.000Z"
 })
 
-/** A writer that is due at every event, on a store that says what it is given and saves none of it until it may. */
+/** A writer with a snapshot due at every event, on a store that records its input and holds every save until released. */
 const writerOn = (saving: { readonly begun: Array<Snapshot.Snapshot>; readonly mayEnd: Deferred.Deferred<void> }) =>
   SnapshotWriter.layer({ policy: { _tag: "Every", eventCount: 1 }, retention: { _tag: "KeepAll" } }).pipe(
     Layer.provide(
@@ -49,7 +49,7 @@ const withWriter = <A, E>(
     const saving = { begun: new Array<Snapshot.Snapshot>(), mayEnd: yield* Deferred.make<void>() }
     yield* Effect.gen(function* () {
       yield* use(yield* SnapshotWriter, saving.begun)
-      // Closing waits for what is under way.
+      // Closing waits for the snapshots in progress.
       yield* Deferred.succeed(saving.mayEnd, undefined)
     }).pipe(Effect.provide(writerOn(saving)))
     return saving.begun

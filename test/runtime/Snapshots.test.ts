@@ -1,4 +1,4 @@
-/** Snapshots behind the answer: stored and pruned by policy, ignored where they do not fit, never in the way. */
+/** Snapshots in the background: stored and pruned by policy, ignored if they do not match, never blocking. */
 import { assert, describe, it } from "@effect/vitest"
 import { Snapshot, WorkflowSnapshotModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, WorkflowEventSourcing } from "@refold/runtime"

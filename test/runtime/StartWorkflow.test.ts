@@ -1,4 +1,4 @@
-/** `startWorkflow`: the first event and the first state, or nothing at all. */
+/** `startWorkflow` writes the first event and returns the first state, or writes nothing. */
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { TypeScriptWorkflowRuntime, type StartData } from "@refold/runtime"
 import { WorkflowExecutionModel } from "@refold/core"

@@ -75,7 +75,7 @@ describe("submitEvent", () => {
       assert.strictEqual((yield* eventsOf()).length, 1)
       const runtime = yield* TypeScriptWorkflowRuntime
       assert.deepStrictEqual(yield* runtime.getExecutionState(place()), before)
-      // The key was not used up either.
+      // The key is still free.
       assert.strictEqual((yield* submit(add(1), { idempotencyKey: "k" })).position, 2)
     }).pipe(Effect.provide(memory()))
   )
@@ -125,7 +125,7 @@ describe("submitEvent", () => {
   describe("payload rules", () => {
     const cycle: { [key: string]: unknown } = {}
     cycle["self"] = cycle
-    /** What a caller without types may pass, as if it had been checked. */
+    /** Input of a caller without types, as if it had been checked. */
     const isTyped = (_submission: unknown): _submission is Submission => true
     const fromJavaScript = (payload: unknown): Submission => {
       const submission: unknown = { event_name: "Noted", payload }
@@ -259,7 +259,7 @@ describe("submitEvent", () => {
       Effect.gen(function* () {
         yield* orderOf(0)
         let rivals = 0
-        // Before each read of ours, whichever it is, a rival gets its whole submission in.
+        // Before each read, a rival completes a whole submission.
         const rival = Effect.suspend(() => (rivals++ === 1 ? Effect.orDie(submit(add(5), keyed)) : Effect.void))
         const context = yield* Effect.context<TypeScriptWorkflowRuntime>()
         const interleaved = changed({
@@ -284,7 +284,7 @@ describe("submitEvent", () => {
   })
 
   describe("against faster writers", () => {
-    /** Before each of the first `count` commits of ours, a rival adds an item. */
+    /** A rival adds an item before each of the first `count` commits. */
     const overtaken = Effect.fnUntraced(function* (count: number) {
       const context = yield* Effect.context<TypeScriptWorkflowRuntime>()
       let attemptCount = 0

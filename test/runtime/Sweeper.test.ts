@@ -1,4 +1,4 @@
-/** The sweep: what it looks for, and what it reports, on a queue whose answers are given. */
+/** The sweep: its queries and its reports, on a queue with given answers. */
 import { assert, describe, it } from "@effect/vitest"
 import { type PartitionLag, type WorkflowEventProcessingModel, Instant } from "@refold/core"
 import { Sweeper } from "@refold/runtime/src/queue/Sweeper"
@@ -8,7 +8,7 @@ import { capturedLogs, changed, memoryPorts, place } from "./Services.ts"
 
 type Sought = Parameters<WorkflowEventProcessingModel["Service"]["findReady"]>[0]
 
-/** A sweeper over a queue that gives what `queue` holds at the time, and keeps what it was asked. */
+/** A sweeper over a queue that returns the present contents of `queue` and records the queries. */
 const sweeperOf = (queue: { sought: Array<Sought>; lags: ReadonlyArray<PartitionLag> }) =>
   Sweeper.layer.pipe(
     Layer.provide(
@@ -105,7 +105,7 @@ describe("Sweeper.report", () => {
       assert.match(logs.lines[0] ?? "", /^Warn Queued events wait longer than they should: see `refold lag`/)
       queue.lags = [lagOf(1, stuck), lagOf(3, stuck)]
       assert.deepStrictEqual([yield* warnings, yield* warnings], [2, 2])
-      // That it is over needs no warning; that it is back does.
+      // The end of the problem needs no warning; its return does.
       queue.lags = [lagOf(1)]
       assert.strictEqual(yield* warnings, 2)
       queue.lags = [lagOf(1, stuck)]

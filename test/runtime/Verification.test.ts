@@ -1,4 +1,4 @@
-/** `verify`: silent about what is whole, and each kind of damage found. */
+/** `verify` reports nothing on an intact store and finds each kind of damage. */
 import { assert, describe, it } from "@effect/vitest"
 import { type ExecutionHeader, type Snapshot, WorkflowSnapshotModel } from "@refold/core"
 import { TypeScriptWorkflowRuntime, Verification, WorkflowEventSourcing, Workflows } from "@refold/runtime"
@@ -8,7 +8,7 @@ import { changed, inAnotherProcess, memory, orderOf, place, tenant, withoutEvent
 
 const layer = memory({ policy: { _tag: "Never" } })
 
-/** Two orders; the first of 7 events with snapshots at 3 and 5. */
+/** Two orders; the first has 7 events and snapshots at 3 and 5. */
 const store = Effect.gen(function* () {
   const { createSnapshot, replayEvents } = yield* WorkflowEventSourcing
   yield* orderOf(6)
@@ -131,7 +131,7 @@ describe("verify", () => {
         events: withoutEvents((event) => event.execution_id === "order-1" && event.position === position)
       })
       assert.strictEqual(found[0], problem)
-      // A feed that ends early cannot be told from one that was never longer.
+      // A feed that ends too early looks like a feed that was never longer.
       if (position < 7) assert.match(found[1] ?? "", /^feed: The feed of partition \d+ has a gap before offset/)
     }).pipe(Effect.provide(layer))
   )
@@ -219,7 +219,7 @@ describe("verify", () => {
       yield* store
       const context = yield* Effect.context<TypeScriptWorkflowRuntime | WorkflowEventSourcing>()
       let count = 0
-      // Each read of ours meets an execution that has moved since the one before, and has a snapshot there.
+      // Before each read the execution has moved and has a new snapshot.
       const moves = Effect.gen(function* () {
         const runtime = yield* TypeScriptWorkflowRuntime
         const { createSnapshot } = yield* WorkflowEventSourcing

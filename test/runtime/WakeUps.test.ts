@@ -1,4 +1,4 @@
-/** Wake-ups behind the answer: what is published, what is dropped, and what closing still sends. */
+/** Wake-ups in the background: which are published, which are dropped, and which are sent on closing. */
 import { assert, describe, it } from "@effect/vitest"
 import { WakeUpChannelError, Partition, type WakeUp, WorkflowEventModel } from "@refold/core"
 import { WakeUps } from "@refold/runtime/src/queue/WakeUps"
@@ -88,7 +88,7 @@ describe("WakeUps", () => {
       const before = yield* dropped
       yield* wakeUps.offer(Array.from({ length: 10_003 }, (_, id) => place(`${id}`)))
       assert.strictEqual((yield* dropped) - before, 3)
-      // Closing must not wait for a clock that stands still.
+      // Closing must not wait for a clock that does not advance.
       stream.publish = Effect.void
     }).pipe(Effect.provide(wakeUpsOn(stream)))
   })

@@ -1,4 +1,4 @@
-/** Workers on the test clock: whatever happens to them, to the stream and to the store, what is queued is processed. */
+/** Workers on the test clock process all queued events, under failures of workers, channel and store. */
 import { assert, describe, it } from "@effect/vitest"
 import {
   WakeUpChannelError,
@@ -33,7 +33,7 @@ const enqueue = (submission: Submission = add(1), executionId = "order-1", ofTen
 
 const ordersOf = (count: number) => Arr.makeBy(count, (index) => `order-${index}`)
 
-/** Starts executions, and queues events for each. */
+/** Starts executions and queues events for each. */
 const backlog = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, eventCount: number, ofTenant = tenant) {
   const runtime = yield* TypeScriptWorkflowRuntime
   for (const executionId of ids) {
@@ -45,7 +45,7 @@ const backlog = Effect.fnUntraced(function* (ids: ReadonlyArray<string>, eventCo
   }
 })
 
-/** Seconds until all that is queued is settled, at most `limit`. */
+/** Seconds until every queued event is settled, at most `limit`. */
 const secondsUntilSettled = Effect.fnUntraced(function* (limit: number, ofTenant = tenant) {
   const queue = yield* WorkflowEventProcessingModel
   for (let tenths = 0; tenths <= limit * 10; tenths++) {
@@ -65,7 +65,7 @@ const isOnceAndInOrder = Effect.fnUntraced(function* (ids: ReadonlyArray<string>
   }
 })
 
-/** A store at which commits, or those that are held, stay until they may go on. */
+/** A store that holds commits, or selected ones, until they are released. */
 const holding = Effect.fnUntraced(function* (isHeld: (executionId: string) => boolean = () => true) {
   const [mayCommit, isCommitting] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
   const ports: Changes = {
@@ -285,7 +285,7 @@ describe("Worker", () => {
         yield* orderOf(0)
         yield* startWorker()
         yield* TestClock.adjust("10 seconds")
-        // Queued by a process whose wake-ups are lost.
+        // Another process queues these events, and its wake-ups are lost.
         const lost = yield* startWorker({ workerId: "loses", ports: noWakeUps })
         yield* lost.close
         const queue = yield* WorkflowEventProcessingModel
@@ -369,7 +369,7 @@ describe("Worker", () => {
         yield* enqueue(add(1), "order-2")
         const before = worker.callCount()
         for (let second = 0; second < 600; second++) yield* TestClock.adjust("1 second")
-        // No hot loop: some calls a second, whatever fails.
+        // No busy loop: a few calls per second under every failure.
         assert.isAtMost(worker.callCount() - before, 600 * 15)
         yield* enqueue(add(2))
         yield* Ref.set(isDown, false)
@@ -440,11 +440,11 @@ describe("Worker", () => {
         lags.reduce((total, lag) => total + lag.unclaimedCount, 0),
         4
       )
-      // It does not look at them again and again.
+      // The worker does not query them again and again.
       assert.isAtMost(stranger.calls("claim"), 8)
       assert.deepInclude((yield* entriesOf("order-0"))[0], { attemptCount: 0 })
 
-      // The stranger stays; it owns half of the partitions.
+      // The worker without the workflow stays and owns half of the partitions.
       yield* startWorker()
       yield* secondsUntilSettled(10)
       yield* isOnceAndInOrder(ordersOf(4), 2)
@@ -470,7 +470,7 @@ describe("Worker", () => {
       const settled = Effect.map(standingsOf("single", "small"), ([status]) => status === "Applied")
       for (let tenths = 0; tenths < 60 && !(yield* settled); tenths++) yield* TestClock.adjust("100 millis")
       assert.isTrue(yield* settled)
-      // Two are under way at once: those that were when it came, and the next.
+      // Two batches are in flight at once: the one in progress when it arrived, and the next.
       assert.isAtMost(worker.calls("claim") - before, 4)
       const lags = yield* WorkflowEventProcessingModel.use((queue) => queue.lag)
       assert.isAbove(
@@ -481,7 +481,7 @@ describe("Worker", () => {
   )
 
   describe("while a batch is under way", () => {
-    /** A worker whose first batch, of two executions, stays at the store; then it is woken for these, one after another. */
+    /** A worker whose first batch, of two executions, is held by the store. Then wake-ups for these executions arrive one by one. */
     const wokenMeanwhile = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
       yield* backlog(["first", "second"], 1)
       yield* backlog(ids, 0)
@@ -492,7 +492,7 @@ describe("Worker", () => {
       const before = worker.calls("read")
       for (const id of ids) {
         yield* enqueue(add(1), id)
-        // Time for the wake-up to be read, if anything reads.
+        // Enough time for a reader to read the wake-up.
         yield* TestClock.adjust("1 millis")
       }
       return { readCount: worker.calls("read") - before, end: letGo }
@@ -561,7 +561,7 @@ describe("Worker", () => {
           }
         })
         yield* enqueue()
-        // Five reads a second, each with one claim, one sweep and one acknowledgement.
+        // Five reads per second, each with one claim, one sweep and one acknowledgement.
         assert.isAtMost(yield* callsPerSecond(worker), 40)
       }).pipe(Effect.scoped, Effect.provide(memory()))
     )
@@ -607,7 +607,7 @@ describe("Worker", () => {
           yield* enqueue(add(1), "small", "other")
           yield* TestClock.adjust("1 second")
         }
-        // A sweep every two seconds, and few beside: each looks through the whole backlog.
+        // A sweep every two seconds and few others, because each sweep reads the whole backlog.
         assert.isAtMost(worker.calls("findReady"), 2 * 12)
         yield* secondsUntilSettled(60)
         yield* isOnceAndInOrder(ordersOf(1500), 1)

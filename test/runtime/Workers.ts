@@ -1,4 +1,4 @@
-/** Workers as processes of their own on the ports at hand, which can be killed, and whose calls are counted. */
+/** Workers that behave as separate processes on the current ports. They can be killed, and their calls are counted. */
 import { assert } from "@effect/vitest"
 import { PartitionLeases, type WakeUpReader, WorkflowEventModel } from "@refold/core"
 import { Worker, type WorkerOptions } from "@refold/runtime"
@@ -19,8 +19,8 @@ type Call =
   | "release"
 
 /**
- * Starts a worker, on ports that are changed first. `kill` is `kill -9`: from then on nothing that it does reaches the
- * ports, and nothing that they answer reaches it. `close` is its orderly end.
+ * Starts a worker on changed ports. `kill` acts as `kill -9`: after it, no call reaches the ports, and no answer reaches
+ * the worker. `close` ends the worker in order.
  */
 export const startWorker = Effect.fnUntraced(function* (
   options: WorkerOptions & { readonly services?: Options; readonly ports?: Changes } = {}
@@ -66,7 +66,7 @@ export const startWorker = Effect.fnUntraced(function* (
     Scope.provide(scope)
   )
   const close = Scope.close(scope, Exit.void)
-  // What is under way at the end of a test may be waiting for the clock.
+  // Work in progress at the end of a test may be waiting for the clock.
   yield* Effect.addFinalizer(() =>
     isAlive ? Effect.flatMap(Effect.forkChild(close), (closing) => elapse(closing, "1 minute")) : Effect.void
   )
@@ -76,13 +76,13 @@ export const startWorker = Effect.fnUntraced(function* (
     kill: Effect.sync(() => {
       isAlive = false
     }),
-    /** Calls of the ports so far, by name. */
+    /** Number of port calls so far, by name. */
     calls: (call: Call) => calls.get(call) ?? 0,
     callCount: () => [...calls.values()].reduce((total, count) => total + count, 0)
   }
 })
 
-/** Fails unless a worker that comes now is given every partition, which it gives back. */
+/** Fails unless a new worker gets every partition; it releases them afterwards. */
 export const everyPartitionIsFree = Effect.gen(function* () {
   const { release, renew } = yield* PartitionLeases
   const { partitionCount } = yield* WorkflowEventModel

@@ -1,6 +1,6 @@
 /**
- * Calls that are interrupted, as a timeout or a closed connection of a caller does, and made again: on any store, nothing
- * is half-written, and whoever comes next finds all in order.
+ * Interrupts calls, as a caller's timeout or a closed connection does, and repeats them. On every store, nothing is half
+ * written, and the next caller finds a consistent state.
  */
 import { assert } from "@effect/vitest"
 import { TypeScriptWorkflowRuntime, Verification, WorkflowEventSourcing } from "@refold/runtime"
@@ -8,20 +8,20 @@ import { Effect, Fiber, type Layer, References } from "effect"
 import { Order, add } from "./Order.ts"
 import { entriesOf, type memory, orderOf, place, processAll } from "./Services.ts"
 
-/** With fewer, a fiber that gives way takes no step at all. */
+/** With fewer, a yielding fiber makes no step at all. */
 export const leastSteps = 3
 
-/** Runs the call for so many of its steps: there its fiber gives way. */
+/** Runs the call for this many steps, after which its fiber yields. */
 export const runFor = <A, E, R>(call: Effect.Effect<A, E, R>, steps: number) =>
   Effect.tap(Effect.forkChild(Effect.provideService(call, References.MaxOpsBeforeYield, steps)), () => Effect.yieldNow)
 
 export interface Interrupting {
-  /** Runs the call of the given round until it is to be interrupted, later in each round. */
+  /** Runs the call of a round up to its interruption, which is later in each round. */
   readonly until: <A, E, R>(call: Effect.Effect<A, E, R>, round: number) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
   readonly maxRounds: number
 }
 
-/** Each round on an execution of its own, until a call ends before it is interrupted. Answers with the ids. */
+/** Runs each round on a new execution, until a call ends before its interruption. Returns the ids. */
 const interruptedEverywhere = Effect.fnUntraced(function* <Prepared, E1, R1, A, E2, R2>(
   { maxRounds, until }: Interrupting,
   prepare: (executionId: string) => Effect.Effect<Prepared, E1, R1>,
@@ -46,7 +46,7 @@ const verified = Effect.fnUntraced(function* (executionIds: ReadonlyArray<string
   assert.strictEqual(report.executionCount, executionIds.length)
 })
 
-/** The call, interrupted everywhere and made again, answers with the position that it comes to once. */
+/** The call, interrupted at every step and repeated, returns the same position as a single call. */
 const answersWith = Effect.fnUntraced(function* <E1, R1, E2, R2>(
   position: number,
   interrupting: Interrupting,
@@ -65,7 +65,7 @@ const positionOf = Effect.fnUntraced(function* (executionId: string) {
 
 type Checked = Effect.Effect<void, unknown, Layer.Success<ReturnType<typeof memory>>>
 
-/** What each call comes to, on a store of its own, on orders with so many events. */
+/** The result of each call on a new store, on orders with this many events. */
 export const interruptedCalls = (interrupting: Interrupting, eventCount: number): Readonly<Record<string, Checked>> => {
   const prepare = (executionId: string) => orderOf(eventCount - 1, executionId)
   return {

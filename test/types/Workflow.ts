@@ -1,4 +1,4 @@
-/** What the compiler accepts and refuses; `tsc -p test` fails when one of these expectations does not hold. */
+/** Code that the compiler must accept or refuse; `tsc -p test` fails if an expectation is wrong. */
 import { Result, Schema } from "effect"
 import {
   type Commit,
@@ -35,7 +35,7 @@ const Order = Workflow.make({
   evolve: { Placed: (data, payload) => ({ cents: data.cents + payload.cents }) }
 })
 
-// Submissions: right ones.
+// Submissions: valid ones.
 Workflow.submission(Order, { event_name: "Placed", payload: { cents: 1 } })
 Workflow.submission(Order, {
   event_name: "Placed",
@@ -59,7 +59,7 @@ Workflow.submission(Bell, { event_name: "Noted", payload: "n" })
 // @ts-expect-error Rung has no payload
 Workflow.submission(Bell, { event_name: "Rung", payload: "n" })
 
-// Submissions: wrong ones.
+// Submissions: invalid ones.
 // @ts-expect-error no event of this name
 Workflow.submission(Order, { event_name: "Payed", payload: { cents: 1 } })
 // @ts-expect-error no state of this name
@@ -75,7 +75,7 @@ Workflow.submission(Order, { event_name: "Shipped", payload: { at: new Date() } 
 // @ts-expect-error a key that no submission has
 Workflow.submission(Order, { event_name: "Placed", payload: { cents: 1 }, user: "ann" })
 
-// Definitions: wrong ones, each in one thing.
+// Definitions: invalid ones, each with one mistake.
 const base = {
   name: "base",
   events: { Done: Schema.Struct({ by: Schema.String }) },
@@ -183,7 +183,7 @@ export const absent: { readonly note: string } = withoutUndefined(optional)
 // @ts-expect-error the name is text
 export const misread: { readonly name: number } = withoutUndefined(optional)
 
-// Laws: generators are of the definition's own events and payloads.
+// Laws: generators must match the definition's events and payloads.
 checkWorkflow(Order, {
   payloads: { Placed: fc.record({ cents: fc.integer() }) },
   oldPayloads: { Shipped: [fc.constant({})] }
@@ -192,7 +192,7 @@ checkWorkflow(Order, {
 checkWorkflow(Order, { payloads: { Placed: fc.record({ cents: fc.string() }) } })
 // @ts-expect-error no event of this name
 checkWorkflow(Order, { payloads: { Payed: fc.constant({}) } })
-// A schema stands for the values drawn of it.
+// A schema generates its own values.
 checkWorkflow(Order, { payloads: { Placed: Schema.Struct({ cents: Schema.Literal(5) }) } })
 // @ts-expect-error its payloads are no payloads of the event
 checkWorkflow(Order, { payloads: { Placed: Schema.Struct({ cents: Schema.String }) } })
