@@ -14,8 +14,8 @@ const foundBy = (error: unknown): string => {
 /** The counterexample in three lines. `error.message` has the whole counterexample, with code to replay it. */
 const short = (error: unknown): ReadonlyArray<string> => {
   if (error instanceof LawBroken) {
-    const { actual, claim, differences, expected, history } = error
-    return [claim, differences[0] ?? `expected ${expected}, but ${actual}`, history.map(brief).join(", ")]
+    const { actual, assertion, differences, expected, history } = error
+    return [assertion, differences[0] ?? `expected ${expected}, but ${actual}`, history.map(brief).join(", ")]
   }
   if (error instanceof NotCovered) return error.gaps.slice(0, 1)
   return error instanceof CannotGenerate ? error.problems : [String(error)]

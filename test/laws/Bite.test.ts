@@ -78,15 +78,15 @@ describe("A counterexample", () => {
     assert.strictEqual(cuts.length, 1)
   })
 
-  it("names law, claim, both states, and each place where they differ", () => {
-    const { actual, claim, differences, expected, law, message } = broken(() =>
+  it("names law, assertion, both states, and each place where they differ", () => {
+    const { actual, assertion, differences, expected, law, message } = broken(() =>
       checkWorkflow(keyOrder, only("snapshots"))
     )
 
     assert.strictEqual(law, "snapshots")
-    assert.match(claim, /^replay \{.*\} from the snapshot at \d \(policy/)
+    assert.match(assertion, /^replay \{.*\} from the snapshot at \d \(policy/)
     assert.match(differences.join(), /^\/data\/counts\/first {2}expected \d+, not \d+$/)
-    for (const part of [claim, ...differences, `expected ${expected}`, `actual   ${actual}`, "-- cut --"]) {
+    for (const part of [assertion, ...differences, `expected ${expected}`, `actual   ${actual}`, "-- cut --"]) {
       assert.include(message, part)
     }
   })
@@ -114,7 +114,7 @@ describe("A counterexample", () => {
 
 describe("Purity finds", () => {
   it("a handler that changes what it is given", () => {
-    const { actual, claim, history, law } = broken(() =>
+    const { actual, assertion, history, law } = broken(() =>
       checkWorkflow(
         counter((data, amount) => {
           data.counts["total"] = amount
@@ -125,7 +125,7 @@ describe("Purity finds", () => {
     )
 
     assert.strictEqual(law, "purity")
-    assert.strictEqual(claim, "evolve of Added at position 2: what is given stays as it is")
+    assert.strictEqual(assertion, "evolve of Added at position 2: the arguments do not change")
     assert.match(actual, /TypeError/)
     assert.strictEqual(history.length, 2)
   })
@@ -145,21 +145,21 @@ describe("Purity finds", () => {
       states: { Open: { Added: "Open" } },
       evolve: { Added: ({ tags }, { amount }) => ({ tags: tags.add(amount) }) }
     })
-    const { claim, law } = broken(() => checkWorkflow(tagging, settings))
+    const { assertion, law } = broken(() => checkWorkflow(tagging, settings))
 
     assert.strictEqual(law, "purity")
-    assert.match(claim, /^evolve of Added at position 2/)
+    assert.match(assertion, /^evolve of Added at position 2/)
   })
 
   it("a guard that changes the data", () => {
-    const { claim } = broken(() =>
+    const { assertion } = broken(() =>
       checkWorkflow(
         guarded((data) => Object.assign(data, { count: 1 }).count === 1),
         settings
       )
     )
 
-    assert.strictEqual(claim, "the guards of Added at position 2: what is given stays as it is")
+    assert.strictEqual(assertion, "the guards of Added at position 2: the arguments do not change")
   })
 
   it("a handler, and a guard, with a memory of their own", () => {
@@ -170,7 +170,7 @@ describe("Purity finds", () => {
         settings
       )
     )
-    assert.strictEqual(handler.claim, "evolve of Added at position 2 gives the same again")
+    assert.strictEqual(handler.assertion, "evolve of Added at position 2 returns the same state again")
 
     const guard = broken(() =>
       checkWorkflow(
@@ -178,7 +178,7 @@ describe("Purity finds", () => {
         settings
       )
     )
-    assert.match(guard.claim, /^the guards of Added at position \d+ give the same again$/)
+    assert.match(guard.assertion, /^the guards of Added at position \d+ return the same result again$/)
   })
 
   it.each([
@@ -316,8 +316,8 @@ describe("The round trip finds", () => {
     })
 
     assert.strictEqual(
-      broken(() => checkWorkflow(leaving, settings)).claim,
-      "the data at position 2 has its schema's shape"
+      broken(() => checkWorkflow(leaving, settings)).assertion,
+      "the data at position 2 matches its schema"
     )
   })
 
@@ -350,23 +350,23 @@ describe("Upcasts finds", () => {
   const read = (old: unknown) => (Schema.is(V1)(old) ? old : { value: 0, note: "", more: { a: false } })
 
   it("an upcaster that yields what the current schema refuses", () => {
-    const { actual, claim } = broken(() =>
+    const { actual, assertion } = broken(() =>
       checkWorkflow(
         versioned(() => ({ amount: "many", note: "" })),
         { ...settings, oldPayloads }
       )
     )
 
-    assert.match(claim, /^a payload of Added, version 1, upcast to \{"amount":"many"/)
+    assert.match(assertion, /^a payload of Added, version 1, upcast to \{"amount":"many"/)
     assert.match(actual, /is refused by its schema/)
   })
 
   it("an upcaster that drops a part, deep inside too, by the two smallest payloads it confuses", () => {
     const dropping = versioned((old) => ({ amount: read(old).value, note: read(old).note }))
-    const { actual, claim, expected, law } = broken(() => checkWorkflow(dropping, { ...settings, oldPayloads }))
+    const { actual, assertion, expected, law } = broken(() => checkWorkflow(dropping, { ...settings, oldPayloads }))
 
     assert.strictEqual(law, "upcasts")
-    assert.match(claim, /^\/more of Added, version 1, makes a difference/)
+    assert.match(assertion, /^\/more of Added, version 1, makes a difference/)
     assert.match(expected, /^\{"value":0,"note":"","more":\{"a":(true|false)\}\} and \{.*\} become different payloads$/)
     assert.strictEqual(actual, `both become {"amount":0,"note":""}`)
   })
@@ -375,21 +375,24 @@ describe("Upcasts finds", () => {
     const rounding = versioned((old) => ({ amount: Math.trunc(read(old).value / 10), note: `${read(old).more.a}` }))
     const options = { ...holding, oldPayloads }
 
-    assert.match(broken(() => checkWorkflow(rounding, options)).claim, /^\/note of Added/)
+    assert.match(broken(() => checkWorkflow(rounding, options)).assertion, /^\/note of Added/)
     assert.doesNotThrow(() => checkWorkflow(rounding, { ...options, dropped: { Added: ["/note"] } }))
     const shorter = versioned((old) => ({ amount: read(old).value, note: read(old).note }))
     assert.doesNotThrow(() => checkWorkflow(shorter, { ...options, dropped: { Added: ["/more"] } }))
   })
 
   it("an upcaster that changes the stored payload", () => {
-    const { claim } = broken(() =>
+    const { assertion } = broken(() =>
       checkWorkflow(
         versioned((old) => Object.assign(old ?? {}, { amount: 1, note: "" })),
         { ...settings, oldPayloads }
       )
     )
 
-    assert.strictEqual(claim, "the upcasters of Added from version 1, after position 1: what is given stays as it is")
+    assert.strictEqual(
+      assertion,
+      "the upcasters of Added from version 1, after position 1: the arguments do not change"
+    )
   })
 })
 
@@ -507,7 +510,7 @@ describe("What cannot be generated is said", () => {
       problems[0] ?? "",
       /^Told, version 1: its schema yields no payload \(.*\)\. Give some, as `payloads: \{ "Told": … \}`/
     )
-    assert.match(problems[1] ?? "", /^Written, version 1: its schema yields no payload \(none of the values/)
+    assert.match(problems[1] ?? "", /^Written, version 1: its schema yields no payload \(no value drawn from it/)
     assert.doesNotThrow(() =>
       checkWorkflow(unknown, {
         ...holding,
@@ -543,7 +546,10 @@ describe("What cannot be generated is said", () => {
     })
     const gaps = gapsOf(() => checkWorkflow(closing, { ...holding, laws: ["fold"] }))
 
-    assert.match(gaps[0] ?? "", /^Closed in state Open never led to Closed: no guard of it held in \d+ submissions\.$/)
+    assert.match(
+      gaps[0] ?? "",
+      /^Closed in state Open never led to Closed: no guard accepted any of \d+ submissions\.$/
+    )
     assert.deepStrictEqual(gaps.slice(1), ["States that were not reached: Closed."])
     const report = checkWorkflow(closing, { ...holding, laws: ["fold"], coverage: "report" })
     assert.deepStrictEqual(report.neverAccepted, ["Closed"])
@@ -579,9 +585,9 @@ describe("What cannot be generated is said", () => {
     assert.deepStrictEqual(
       gapsOf(() => checkWorkflow(loose, { ...holding, laws: ["fold"] })),
       [
-        "Added in state Open never led to Late: a target before it always applies, so nothing can.",
-        "No event leads to state Island. Add a transition, or leave the state out.",
-        "No state accepts Unused. Add it to a state, or leave the event out.",
+        "Added in state Open never led to Late: an earlier target always applies, so this one never does.",
+        "No event leads to state Island. Add a transition, or remove the state.",
+        "No state accepts Unused. Add it to a state, or remove the event.",
         "States that were not reached: Late, Island."
       ]
     )

@@ -1,7 +1,7 @@
-/** Thrown before any law is checked, when there is nothing to check it on. */
+/** The error for a definition without logs to check laws on. */
 import { Schema } from "effect"
 
-/** A definition that logs cannot be generated from. Each problem names an event, and what to give for it. */
+/** No log can be generated from the definition. Each problem names an event, and the option that helps. */
 export class CannotGenerate extends Schema.TaggedError<CannotGenerate>()("CannotGenerate", {
   workflow: Schema.String,
   problems: Schema.Array(Schema.String)

@@ -1,49 +1,50 @@
-/** Checks the laws on a definition: the one call for users. */
+/** `checkWorkflow`, the entry of this package for users: it checks the laws on a definition. */
 import type { Workflow } from "@refold/core"
 import { Upcast } from "@refold/core"
 import { CannotGenerate } from "./CannotGenerate.ts"
 import * as Coverage from "./Coverage.ts"
 import * as Difference from "./Difference.ts"
 import { LawBroken } from "./LawBroken.ts"
-import { type LawName, type Setup, laws } from "./Laws.ts"
+import type { LawName, Setup } from "./Law.ts"
+import { laws } from "./Laws.ts"
 import { type Generators, defaultEventCount, logs } from "./LogArbitrary.ts"
 import * as LostData from "./LostData.ts"
 import { payloadsOf } from "./Payloads.ts"
 
-/** What is generated, and how often. */
+/** Generators, and the amount of logs. */
 export interface Options<Events extends Workflow.EventSchemas = Workflow.EventSchemas> extends Generators<Events> {
   /** The laws to check; all of them by default. */
   readonly laws?: ReadonlyArray<LawName>
-  /** Logs generated for each law, at least; fast-check's own default is 100. */
+  /** Minimum number of logs for each law; 100 by default, as in fast-check. */
   readonly numRuns?: number
-  /** Where chance starts; a failure names it. */
+  /** Seed of the random generator; a failure names it. */
   readonly seed?: number
-  /** The run and the way of shrinking that a failure names; only that is repeated. */
+  /** Path of a failure, which names it: only its run and its shrinking are repeated. */
   readonly path?: string
-  /** Whether to throw when the logs left out states or transitions; by default yes. */
+  /** Whether to throw when no log reached some states or transitions; by default yes. */
   readonly coverage?: "require" | "report"
-  /** Parts of older payloads that upcasters leave out on purpose, as JSON pointers, by event. */
+  /** Parts of older payloads that upcasters drop on purpose: JSON pointers, by event. */
   readonly dropped?: { readonly [EventName in keyof Events]?: ReadonlyArray<string> }
 }
 
-/** What was checked, and on what. */
+/** The checked laws, and the logs they were checked on. */
 export interface Report extends Coverage.Coverage {
   readonly workflow: string
   readonly laws: ReadonlyArray<LawName>
   readonly seed: number
 }
 
-/** When the logs left out some of the definition, more are generated, as often as this. */
+/** Maximum rounds of generation: another round begins while states or transitions are not covered. */
 const maxRounds = 4
 
 /**
- * Checks the laws on logs generated from a definition; gives a report of what they covered.
+ * Checks the laws on logs generated from a definition; returns a report of what the logs covered.
  *
  * **Errors**
  *
- * Throws {@link LawBroken} for the first law that does not hold, with the smallest history found; {@link CannotGenerate}
- * when an event's schema yields no payload; {@link Coverage.NotCovered} when all laws held but the logs did not reach
- * every state and transition.
+ * Throws {@link LawBroken} for the first law that does not hold, with the smallest history that breaks it;
+ * {@link CannotGenerate} when the schema of an event yields no payload; {@link Coverage.NotCovered} when all laws hold, but the
+ * logs do not reach every state and transition.
  */
 export const checkWorkflow = <State extends string, Data, Events extends Workflow.EventSchemas>(
   workflow: Workflow.Workflow<State, Data, Events>,
@@ -63,7 +64,7 @@ export const checkWorkflow = <State extends string, Data, Events extends Workflo
   let { seed } = options
   for (let round = 0; round === 0 || (round < maxRounds && !isComplete()); round++) {
     for (const law of chosen) {
-      // Each law in each round has logs of its own.
+      // Each law gets different logs in each round.
       const shift = round * laws.length + laws.indexOf(law)
       const run = law.run(setup, {
         ...(numRuns === undefined ? {} : { numRuns }),
@@ -90,7 +91,7 @@ export const checkWorkflow = <State extends string, Data, Events extends Workflo
   return report
 }
 
-/** The report in a few lines, for people. */
+/** The report as a few lines of text. */
 export const describeReport = (report: Report): string =>
   [
     `Workflow "${report.workflow}" keeps ${report.laws.length} laws on ${report.logCount} logs (seed ${report.seed})`,
@@ -100,14 +101,14 @@ export const describeReport = (report: Report): string =>
     ...report.gaps.map((gap) => `not covered ${gap}`)
   ].join("\n")
 
-/** The broken law with what repeats it. */
+/** The broken law, with the seed and the path that repeat it. */
 const repeatable = (broken: LawBroken, seed: number, path: string | null): LawBroken => {
-  const { claim, cuts, differences, history, law, promise, workflow } = broken
+  const { assertion, cuts, differences, history, law, promise, workflow } = broken
   return new LawBroken({
     workflow,
     law,
     promise,
-    claim,
+    assertion,
     history,
     cuts,
     differences,
@@ -119,7 +120,7 @@ const repeatable = (broken: LawBroken, seed: number, path: string | null): LawBr
   })
 }
 
-/** Upcasters are only tried on payloads of the versions that they read. */
+/** Without payloads of the versions that they read, upcasters would not be checked. */
 const requireOldPayloads = <Events extends Workflow.EventSchemas>(
   { events, name }: Workflow.Workflow<string, unknown, Events>,
   { oldPayloads }: Options<Events>
@@ -160,7 +161,7 @@ const requireNothingLost = <Events extends Workflow.EventSchemas>(
         workflow: workflow.name,
         law: "upcasts",
         promise: "upcasting loses nothing",
-        claim:
+        assertion:
           `${path} of ${eventName}, version ${version}, makes a difference to the upcast payload; ` +
           `if it is left out on purpose, say so by \`dropped: { ${JSON.stringify(eventName)}: [${JSON.stringify(path)}] }\``,
         history: [],

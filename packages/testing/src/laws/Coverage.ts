@@ -1,4 +1,4 @@
-/** What generated logs reached of a definition. A law that was not tried on a state says nothing about it. */
+/** Which parts of a definition the generated logs reached. A law proves nothing about a state that no log reached. */
 import { Workflow } from "@refold/core"
 import { Result, Schema } from "effect"
 import * as Graph from "./Graph.ts"
@@ -9,35 +9,35 @@ export interface Coverage {
   readonly eventCount: number
   /** Logs that ended in a final state. */
   readonly completeCount: number
-  /** Events of the longest log. */
+  /** Number of events of the longest log. */
   readonly longest: number
-  /** How many events led to each state, the start included. */
+  /** Number of events that led to each state, including the start. */
   readonly states: ReadonlyMap<string, number>
   /** States of the definition that no log reached. */
   readonly unreachedStates: ReadonlyArray<string>
   /** Events that no state ever accepted. */
   readonly neverAccepted: ReadonlyArray<string>
-  /** Why, in sentences: what was tried in vain, and what the table has no way to. Empty when all was reached. */
+  /** Sentences about what was not reached, and why: failed attempts, and what the table makes impossible. */
   readonly gaps: ReadonlyArray<string>
 }
 
-/** Generated logs left out some of the definition, so the laws are not known to hold there. */
+/** The logs did not reach every part of the definition, so the laws are not known to hold there. */
 export class NotCovered extends Schema.TaggedError<NotCovered>()("NotCovered", {
   workflow: Schema.String,
   gaps: Schema.Array(Schema.String)
 }) {
   override get message(): string {
     return [
-      `The laws hold on all that was generated, but not all of workflow "${this.workflow}" was:`,
+      `The laws hold on all generated logs, but the logs do not cover all of workflow "${this.workflow}":`,
       ...this.gaps.map((gap) => `  ${gap}`),
-      'Give what the guards ask for: payloads by `payloads: { "an event": fc.record({ … }) }`, first data by `starts`, users',
-      'by `senders`, longer logs by `maxEventCount`, more of them by `numRuns`. If the gap is meant, pass `coverage: "report"`',
-      "and compare `unreachedStates` and `neverAccepted` of the report with what you expect."
+      'Generate what the guards accept: payloads with `payloads: { "an event": fc.record({ … }) }`, initial data with `starts`,',
+      "users with `senders`, longer logs with `maxEventCount`, more logs with `numRuns`. If the gap is intended, pass",
+      '`coverage: "report"`, and compare `unreachedStates` and `neverAccepted` of the report with what you expect.'
     ].join("\n")
   }
 }
 
-/** Notes what logs reach, one log after the other. */
+/** Collects what logs reach, log by log. */
 export const collect = (workflow: Workflow.Workflow): { see(log: Log): void; coverage(): Coverage } => {
   let logCount = 0
   let eventCount = 0
@@ -91,10 +91,10 @@ export const collect = (workflow: Workflow.Workflow): { see(log: Log): void; cov
   }
 }
 
-/** Submissions of an event in a state that were refused. */
+/** Refused submissions of one event in one state. */
 interface Refusal {
   readonly count: number
-  /** What its schema had against a payload, if it refused one. */
+  /** Why the schema refused a payload, if it did. */
   readonly problem?: string
 }
 
@@ -104,25 +104,25 @@ const missedEdge = (
   refusal: Refusal | undefined
 ): string => {
   const targets = workflow.transitions.get(from)?.get(eventName) ?? []
-  const place = targets.findIndex((target) => target.to === to)
+  const index = targets.findIndex((target) => target.to === to)
   const what = `${eventName} in state ${from} never led to ${to}`
-  if (targets.slice(0, Math.max(place, 0)).some(({ guard }) => guard === undefined)) {
-    return `${what}: a target before it always applies, so nothing can.`
+  if (targets.slice(0, Math.max(index, 0)).some(({ guard }) => guard === undefined)) {
+    return `${what}: an earlier target always applies, so this one never does.`
   }
-  if (refusal === undefined) return `${what}: it was never tried, or an earlier target was always taken.`
+  if (refusal === undefined) return `${what}: it was never tried, or an earlier target always applied.`
   return refusal.problem === undefined
-    ? `${what}: no guard of it held in ${refusal.count} submissions.`
+    ? `${what}: no guard accepted any of ${refusal.count} submissions.`
     : `${what}: its payloads were refused. ${refusal.problem}.`
 }
 
-/** What the table itself rules out. */
+/** What the table itself makes impossible. */
 const without = (workflow: Workflow.Workflow): ReadonlyArray<string> =>
   Workflow.check(workflow).flatMap((finding) => {
     switch (finding._tag) {
       case "UnreachableState":
-        return [`No event leads to state ${finding.state}. Add a transition, or leave the state out.`]
+        return [`No event leads to state ${finding.state}. Add a transition, or remove the state.`]
       case "UnusedEvent":
-        return [`No state accepts ${finding.eventName}. Add it to a state, or leave the event out.`]
+        return [`No state accepts ${finding.eventName}. Add it to a state, or remove the event.`]
       default:
         return []
     }

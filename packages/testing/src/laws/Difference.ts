@@ -1,25 +1,26 @@
-/** Where two values differ, for people. */
+/** Describes where two values differ. */
 import { Equal } from "effect"
 import fc from "fast-check"
 
-/** At most this many places are named. */
-const maxPlaces = 20
+/** Maximum number of differences in a description. */
+const maxLines = 20
 
 /**
- * One line for each place where the values differ: a JSON pointer, what is expected there and what is. Objects and lists
- * are compared member by member; all else, instances included, as a whole. Values that are neither have no places.
+ * One line for each difference: a JSON pointer, the expected and the actual value. Compares objects and lists member by
+ * member, and all other values, including instances of classes, as a whole. Values that are not objects or lists give no lines.
  */
 export const between = (expected: unknown, actual: unknown): ReadonlyArray<string> => {
   if (!isContainer(expected) || !isContainer(actual)) return []
-  const places = [...differences(expected, actual, "")]
-  const width = Math.max(...places.slice(0, maxPlaces).map(({ path }) => path.length), 0)
-  const lines = places
-    .slice(0, maxPlaces)
-    .map(({ path, ...found }) => `${path.padEnd(width)}  expected ${found.expected}, not ${found.actual}`)
-  return places.length > maxPlaces ? [...lines, `and at ${places.length - maxPlaces} places more`] : lines
+  const all = [...differences(expected, actual, "")]
+  const shown = all.slice(0, maxLines)
+  const width = Math.max(...shown.map(({ path }) => path.length), 0)
+  const lines = shown.map(
+    ({ path, ...found }) => `${path.padEnd(width)}  expected ${found.expected}, not ${found.actual}`
+  )
+  return all.length > maxLines ? [...lines, `and ${all.length - maxLines} more`] : lines
 }
 
-/** The value on one line. An instance that has a JSON of its own is shown as that, with the name of its class. */
+/** The value on one line. An instance with a `toJSON` method is shown as that JSON. */
 export const show = (value: unknown): string => fc.stringify(plain(value))
 
 interface Difference {
@@ -43,7 +44,7 @@ function* differences(expected: unknown, actual: unknown, path: string): Generat
   }
 }
 
-/** A list, or an object that is no instance of a class. */
+/** A list, or an object that is not an instance of a class. */
 const isContainer = (value: unknown): value is Readonly<Record<string, unknown>> => {
   if (typeof value !== "object" || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)

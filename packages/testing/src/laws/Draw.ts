@@ -1,7 +1,7 @@
-/** Drawing values by chance. */
+/** Random values, together with the arbitrary that shrinks them. */
 import fc from "fast-check"
 
-/** A value with the arbitrary that drew it, which can make it smaller. */
+/** A value with the arbitrary that drew it, which can shrink it. */
 export interface Drawn<Value> {
   readonly arbitrary: fc.Arbitrary<Value>
   readonly value: fc.Value<Value>
@@ -13,17 +13,17 @@ export const draw = <Value>(
   bias: number | undefined
 ): Drawn<Value> => ({ arbitrary, value: arbitrary.generate(random, bias) })
 
-/** The smaller values next to a drawn one. */
+/** The next smaller values of a drawn one. */
 export const smaller = <Value>({ arbitrary, value }: Drawn<Value>): fc.Stream<Drawn<Value>> =>
   arbitrary.shrink(value.value, value.context).map((less) => ({ arbitrary, value: less }))
 
-/** One of them, or undefined when there are none. */
+/** A random member; undefined if there are none. */
 export const pick = <Member>(members: ReadonlyArray<Member>, random: fc.Random): Member | undefined =>
   members.length === 0 ? undefined : members[random.nextInt(0, members.length - 1)]
 
 /**
- * A whole number from 0 to `max`. It shrinks to each smaller one: what a place in a log means changes with the log, so that
- * going half the way does not lead anywhere.
+ * A whole number from 0 to `max`. It shrinks to each smaller number: the meaning of a position changes with the log, so a binary
+ * search would not find the smallest failing one.
  */
 export const upTo = (max: number): fc.Arbitrary<number> => new UpTo(max)
 

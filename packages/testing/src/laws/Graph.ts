@@ -1,14 +1,14 @@
+/** The table of a definition as a graph: reachable states, and events that lead towards a state. Ignores guards. */
 import type { Workflow } from "@refold/core"
-/** A definition's table as a graph: what can be reached, and which events lead towards a state. Guards are not asked. */
 
-/** From one state to another under an event. Several targets of the same event to the same state are one edge. */
+/** A transition from one state to another by an event. Several targets of one event with the same state are one edge. */
 export interface Edge {
   readonly from: string
   readonly eventName: string
   readonly to: string
 }
 
-/** Every edge that an execution could take; a final state has none. */
+/** Every edge that an execution can take. A final state has none. */
 export const edgesOf = (workflow: Workflow.Workflow): ReadonlyArray<Edge> =>
   [...workflow.transitions].flatMap(([from, accepted]) =>
     workflow.finalStates.has(from)
@@ -18,15 +18,15 @@ export const edgesOf = (workflow: Workflow.Workflow): ReadonlyArray<Edge> =>
         )
   )
 
-/** The states that can be reached from the initial one, each with how many events that takes at least. */
+/** The states reachable from the initial state, each with the minimum number of events on the way. */
 export const depths = (workflow: Workflow.Workflow): ReadonlyMap<string, number> =>
   distances(workflow.initial.state, edgesOf(workflow), ({ from, to }) => [from, to])
 
-/** How many events lead to the goal at least, from each state that can reach it. */
+/** The minimum number of events to the goal, from each state that can reach it. */
 export const distancesTo = (workflow: Workflow.Workflow, goal: string): ReadonlyMap<string, number> =>
   distances(goal, edgesOf(workflow), ({ from, to }) => [to, from])
 
-/** Breadth first. */
+/** Breadth-first search. */
 const distances = (
   start: string,
   edges: ReadonlyArray<Edge>,
@@ -38,7 +38,7 @@ const distances = (
     beyond.set(near, [...(beyond.get(near) ?? []), far])
   }
   const found = new Map([[start, 0]])
-  // A map's iterator also visits what is added while it runs.
+  // The iterator of a map also visits entries that are added while it runs.
   for (const [state, distance] of found) {
     for (const next of beyond.get(state) ?? []) if (!found.has(next)) found.set(next, distance + 1)
   }

@@ -1,26 +1,26 @@
-/** What a pure function must not ask for: the time, and chance. */
+/** Detects calls of clocks and random generators, which a pure function must not make. */
 import { Result, identity } from "effect"
 
-export interface Watched<Value> {
-  /** What the function gave, or what it threw. */
+export interface Probed<Value> {
+  /** The result of the function, or the exception that it threw. */
   readonly outcome: Result.Result<Value, unknown>
-  /** Names of the clocks and sources of chance that it asked. */
-  readonly asked: ReadonlySet<string>
+  /** Names of the clocks and random generators that it called. */
+  readonly called: ReadonlySet<string>
 }
 
 /**
- * Runs a function and notes which clocks and sources of chance it asks, by way of the globals that JavaScript has for
- * them. Each answers as always. The globals are replaced while the function runs, and then put back.
+ * Runs a function, and records which of JavaScript's global clocks and random generators it calls. They return their usual
+ * values. The globals are replaced while the function runs, and restored afterwards.
  */
-export const watch = <Value>(run: () => Value): Watched<Value> => {
-  const asked = new Set<string>()
-  const restorations = sources.map(({ name, owner, key }) => replace(owner, key, noting(name, asked)))
+export const probe = <Value>(run: () => Value): Probed<Value> => {
+  const called = new Set<string>()
+  const restorations = impureGlobals.map(({ name, owner, key }) => replace(owner, key, recording(name, called)))
   const outcome = Result.try({ try: run, catch: identity })
   for (const restore of restorations.toReversed()) restore()
-  return { outcome, asked }
+  return { outcome, called }
 }
 
-interface Source {
+interface ImpureGlobal {
   readonly name: string
   readonly owner: () => unknown
   readonly key: string
@@ -28,8 +28,8 @@ interface Source {
 
 const globalOf = (name: string) => (): unknown => Reflect.get(globalThis, name)
 
-// `Date` itself is last: its `now` is looked for on the real one.
-const sources: ReadonlyArray<Source> = [
+// `Date` itself is last, so that its `now` is replaced on the real `Date`.
+const impureGlobals: ReadonlyArray<ImpureGlobal> = [
   { name: "Date.now()", owner: globalOf("Date"), key: "now" },
   { name: "performance.now()", owner: globalOf("performance"), key: "now" },
   { name: "Math.random()", owner: globalOf("Math"), key: "random" },
@@ -38,17 +38,17 @@ const sources: ReadonlyArray<Source> = [
   { name: "new Date()", owner: () => globalThis, key: "Date" }
 ]
 
-/** A stand-in that notes each call. With an argument, `new Date` and its like ask no clock. */
-const noting =
-  (name: string, asked: Set<string>) =>
+/** A stand-in that records each call. With arguments, constructors such as `new Date` read no clock. */
+const recording =
+  (name: string, called: Set<string>) =>
   (real: Callable): Callable =>
     new Proxy(real, {
       apply: (target, self, values) => {
-        asked.add(name)
+        called.add(name)
         return Reflect.apply(target, self, values)
       },
       construct: (target, values, newTarget) => {
-        if (values.length === 0) asked.add(name)
+        if (values.length === 0) called.add(name)
         return Reflect.construct(target, values, newTarget)
       }
     })
@@ -60,7 +60,7 @@ const isCallable = (value: unknown): value is Callable => typeof value === "func
 const isObject = (value: unknown): value is object =>
   (typeof value === "object" && value !== null) || typeof value === "function"
 
-/** Replaces a method where it is defined; gives what puts it back. Does nothing where there is none, or it is locked. */
+/** Replaces a method where it is defined; returns the function that restores it. Does nothing if it is absent or locked. */
 const replace = (owner: () => unknown, key: string, standIn: (real: Callable) => Callable): (() => void) => {
   let holder = owner()
   while (isObject(holder) && !Object.hasOwn(holder, key)) holder = Object.getPrototypeOf(holder)

@@ -1,4 +1,4 @@
-/** What the check of a definition throws: a law that does not hold, with the smallest history found on which it does not. */
+/** The error of `checkWorkflow`: a law that does not hold, with the smallest history that was found to break it. */
 import { WorkflowEvent } from "@refold/core"
 import { Schema } from "effect"
 import { describeEvent } from "./LogArbitrary.ts"
@@ -6,16 +6,16 @@ import { describeEvent } from "./LogArbitrary.ts"
 /**
  * **Details**
  *
- * `history` can be replayed as it is, by `Replay.fold(definition, undefined, history)`. `cuts` are the positions after
- * which the law stops, snapshots or asks. `differences` name each place by JSON pointer. `seed` and `path` repeat the run.
- * `cause` is what a handler or a guard threw.
+ * `Replay.fold(definition, undefined, history)` replays `history`. `cuts` are the positions after which the law pauses, takes
+ * a snapshot or asks for a state. `differences` begin with a JSON pointer. `seed` and `path` repeat the run. `cause` is the
+ * exception of a handler or a guard.
  */
 export class LawBroken extends Schema.TaggedError<LawBroken>()("LawBroken", {
   workflow: Schema.String,
-  /** As in the option `laws`. */
+  /** Name of the law, as in the option `laws`. */
   law: Schema.String,
   promise: Schema.String,
-  claim: Schema.String,
+  assertion: Schema.String,
   history: Schema.Array(WorkflowEvent),
   cuts: Schema.Array(Schema.Int),
   expected: Schema.String,
@@ -29,7 +29,7 @@ export class LawBroken extends Schema.TaggedError<LawBroken>()("LawBroken", {
     const again = { laws: [this.law], seed: this.seed, path: this.path }
     return [
       `Workflow "${this.workflow}" breaks the law "${this.law}": ${this.promise}.`,
-      `  ${this.claim}`,
+      `  ${this.assertion}`,
       "",
       `expected ${this.expected}`,
       `actual   ${this.actual}`,
@@ -51,7 +51,7 @@ export class LawBroken extends Schema.TaggedError<LawBroken>()("LawBroken", {
         ...(this.cuts.includes(event.position) ? ["  -- cut --"] : [])
       ]),
       "",
-      "The same, to replay:",
+      "To replay it:",
       "Replay.fold(definition, undefined, [",
       this.history.map((event) => `  ${JSON.stringify(event)}`).join(",\n"),
       "])"

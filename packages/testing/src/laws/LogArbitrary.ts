@@ -1,6 +1,6 @@
 /**
- * Logs of a definition, as a fast-check arbitrary. They are made by deciding, so what its table and its guards refuse is
- * in none of them; shrinking leaves out steps, makes payloads smaller and decides the rest again.
+ * A fast-check arbitrary of logs of a definition. It makes logs by deciding events, so they respect the table and the guards.
+ * Shrinking removes steps, shrinks payloads, and decides the rest again.
  */
 import type { ExecutionState } from "@refold/core"
 import { type Decision, Json, Workflow, type WorkflowEvent } from "@refold/core"
@@ -14,19 +14,19 @@ import { type Given, type Versioned, payloadsOf } from "./Payloads.ts"
 import { type Attempt, Play, type Script, type Sender, type Step, play } from "./Play.ts"
 import { type Goal, Routes } from "./Routes.ts"
 
-/** What logs are generated from, beside the definition. */
+/** Generators of a log, in addition to the definition. */
 export interface Generators<Events extends Workflow.EventSchemas = Workflow.EventSchemas> extends Given<Events> {
-  /** What executions are started with; by default nothing, so that they have the definition's initial data. */
+  /** Requests that start executions; by default empty ones, which give the initial data of the definition. */
   readonly starts?: fc.Arbitrary<Decision.StartRequest>
-  /** Who submits, and how; by default `ann`, `bob` or nobody. For guards that ask. */
+  /** Users, event types and metadata of submissions, for guards that read them; by default `ann`, `bob` or no user. */
   readonly senders?: fc.Arbitrary<Sender>
-  /** Events after the start, at most. By default 12, or three times the way to the farthest state if that is more. */
+  /** Maximum events after the start. By default 12, or three times the way to the farthest state if that is more. */
   readonly maxEventCount?: number
 }
 
 /**
- * Logs of one execution; many of their events share an instant. Half of them go on until a final state or
- * `maxEventCount` ends them, and most steps lead towards a transition drawn beforehand, so that deep ones are taken too.
+ * Logs of one execution; many of their events share an instant. Half of the logs continue to a final state or to
+ * `maxEventCount`. Most steps lead towards a transition that was drawn before, so that distant transitions are taken too.
  *
  * **Errors**
  *
@@ -51,13 +51,13 @@ export interface Log<Data = unknown> {
   readonly [fc.toStringMethod]: () => string
 }
 
-/** Events after the start of a log, at most, when the user does not say. */
+/** The default of `maxEventCount`. */
 export const defaultEventCount = (workflow: Workflow.Workflow): number =>
   Math.min(300, Math.max(12, 3 * Math.max(...Graph.depths(workflow).values())))
 
 const defaultSenders: fc.Arbitrary<Sender> = fc.constantFrom<Sender>({}, { user_id: "ann" }, { user_id: "bob" })
 
-/** One line per event, for people. */
+/** One line of text per event. */
 export const describe = (events: ReadonlyArray<WorkflowEvent>): string => events.map(describeEvent).join("\n")
 
 export const describeEvent = (event: WorkflowEvent): string => {
@@ -74,7 +74,7 @@ interface Settings {
   readonly payloads: ReadonlyMap<string, ReadonlyArray<Versioned>>
 }
 
-/** A log ends after so many submissions that are refused one after the other. */
+/** A log ends after so many refused submissions in a row. */
 const maxRefusedCount = 12
 
 class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
@@ -96,9 +96,9 @@ class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
     const steps: Array<Step> = []
     const played = new Play(this.workflow, start.value.value)
     const eventCount = random.nextBoolean() ? maxEventCount : random.nextInt(0, maxEventCount)
-    // Half of the logs stay away from the final states for a while, so that what comes before them is repeated too.
+    // Half of the logs avoid the final states for a while, so that transitions before them are repeated too.
     const lingering = random.nextBoolean() ? 0 : random.nextInt(0, eventCount)
-    // Some logs go straight to their goals, others leave the way in one or two of five steps.
+    // Some logs go straight to their goals, others take another event in one or two of five steps.
     const wandering = random.nextInt(0, 2)
     let goal: Goal
     let refusedCount = 0
@@ -107,7 +107,7 @@ class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
       const { state } = played
       const isLingering = played.events.length < lingering
       goal = isLingering ? undefined : this.routes.nextGoal(goal, state.currentState, played.events.at(-1), random)
-      // What a guard refuses may be accepted after another event.
+      // After another event, a guard may accept what it refused before.
       const isDetour = refusedCount > 0 ? random.nextBoolean() : random.nextInt(0, 4) < wandering
       const eventName = isDetour
         ? this.routes.drawAny(state.currentState, random)
@@ -117,7 +117,7 @@ class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
       const before = played.events.length
       played.try(step)
       refusedCount = played.events.length > before ? 0 : refusedCount + 1
-      // One more step is tried on a complete execution, which refuses it.
+      // The step after completion is tried as well: a complete execution must refuse it.
       isOver = state.isComplete || refusedCount === maxRefusedCount
     }
     return this.asValue({ start, steps }, played)
@@ -139,7 +139,7 @@ class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
     return new fc.Value(log, undefined)
   }
 
-  /** The event with a payload of its own; in one of eight cases, and without an event, what a careless client submits. */
+  /** The event with a drawn payload. In one of eight cases, or without an event, any submission of a careless client. */
   private drawStep(
     state: ExecutionState.ExecutionState<Data>,
     eventName: string | undefined,
@@ -181,7 +181,7 @@ class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
     }
   }
 
-  /** Payloads that a user's own arbitrary drew stay as they are. */
+  /** Varies the payloads of schemas. Payloads from an arbitrary of the user stay unchanged. */
   private varied(
     { arbitrary, value }: Drawn<Payload>,
     state: ExecutionState.ExecutionState<Data>,
@@ -195,12 +195,12 @@ class LogArbitrary<Data> extends fc.Arbitrary<Log<Data>> {
   }
 }
 
-/** Scripts with fewer steps, then those with smaller ones. */
+/** Scripts with fewer steps, then scripts with smaller steps. */
 function* simplerScripts({ start, steps }: Script): Generator<Script> {
   for (const fewer of withoutRuns(steps)) yield { start, steps: fewer }
   for (const less of smaller(start)) yield { start: less, steps }
-  for (const [place, step] of steps.entries()) {
-    for (const less of simplerSteps(step)) yield { start, steps: steps.with(place, less) }
+  for (const [index, step] of steps.entries()) {
+    for (const less of simplerSteps(step)) yield { start, steps: steps.with(index, less) }
   }
 }
 

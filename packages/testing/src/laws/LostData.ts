@@ -1,10 +1,10 @@
-/** Upcasters that lose data: parts of an old payload that make no difference to what it becomes. */
+/** Finds upcasters that lose data: parts of an old payload that never change its upcast payload. */
 import { Json, Upcast } from "@refold/core"
 import { Result } from "effect"
 import fc from "fast-check"
 import type { Payload } from "./PayloadArbitrary.ts"
 
-/** Two payloads of an old version that differ at one place, and become the same. */
+/** Two payloads of an old version that differ at one path, and are equal after the upcast. */
 export interface Lost {
   /** JSON pointer into the old payload. */
   readonly path: string
@@ -13,10 +13,10 @@ export interface Lost {
   readonly upcast: Payload
 }
 
-/** A part is lost when it differed in so many pairs of payloads, and never mattered. */
+/** A part is lost if it differed in this many pairs of payloads without any effect. */
 const minPairs = 10
 
-/** The first part of a version's payloads that its upcasters lose, unless it is one of `dropped`; shown by small payloads. */
+/** The first part that the upcasters of a version lose and that is not `dropped`, shown with small payloads. */
 export const find = (
   event: Upcast.EventSchema,
   version: number,
@@ -30,7 +30,7 @@ export const find = (
       try: () => Result.getOrThrow(Upcast.apply(Upcast.upcastersOf(event), version, payload)),
       catch: String
     })
-  /** Undefined where the payloads do not differ at the path, or cannot be upcast. */
+  /** Undefined if the payloads do not differ at the path, or cannot be upcast. */
   const compare = (path: string, left: Payload, right: Payload): (Lost & { isLost: boolean }) | undefined => {
     const exchanged = exchange(left, right, path.split("/").slice(1).map(unescape))
     if (exchanged === undefined || left === undefined) return undefined
@@ -64,7 +64,7 @@ export const find = (
   return compare(path, left, right)
 }
 
-/** Pointers to the members of a payload, and to those of the objects in it. A list is one part. */
+/** Pointers to the members of a payload and of the objects in it. A list is one part. */
 function* pathsOf(payload: Payload, path: string): Generator<string> {
   for (const [key, member] of Object.entries(Json.asObject(payload) ?? {})) {
     const at = `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`
@@ -75,7 +75,7 @@ function* pathsOf(payload: Payload, path: string): Generator<string> {
 
 const unescape = (part: string): string => part.replaceAll("~1", "/").replaceAll("~0", "~")
 
-/** The left value with the right one's part; undefined when that makes no difference, or there is no object to put it in. */
+/** The left value with the part of the right one; undefined if that changes nothing, or if there is no object to change. */
 const exchange = (left: Payload, right: Payload, [key, ...rest]: ReadonlyArray<string>): Json.Json | undefined => {
   const [into, from] = [Json.asObject(left), Json.asObject(right)]
   if (key === undefined) return textOf(left) === textOf(right) ? undefined : right

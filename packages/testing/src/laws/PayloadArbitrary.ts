@@ -1,6 +1,6 @@
 /**
- * Payloads of a schema as a fast-check arbitrary: drawn by Effect's generator, shrunk as JSON. So every schema that Effect can
- * draw values of can be shrunk too, whatever its checks and transformations.
+ * A fast-check arbitrary of the payloads of a schema. Effect draws them; they shrink as JSON. So the payloads of every schema that
+ * Effect can draw from can be shrunk, with any checks and transformations.
  */
 import type { Upcast } from "@refold/core"
 import { Json } from "@refold/core"
@@ -11,7 +11,7 @@ import { type Leaf, leavesOf, simpler, withLeaf } from "./JsonVariation.ts"
 /** A payload: JSON, or absent. */
 export type Payload = Json.Json | undefined
 
-/** The payloads of a schema; fails with the reason why none can be drawn, as the end of a sentence. */
+/** The payloads of a schema. Fails with a reason, the end of a sentence, if none can be drawn. */
 export const make = (schema: Upcast.PayloadSchema): Result.Result<PayloadArbitrary, string> =>
   Result.flatMap(Result.try({ try: () => Arbitrary.schema(schema), catch: String }), (values) => {
     const accepts = acceptedBy(schema)
@@ -28,7 +28,7 @@ export const make = (schema: Upcast.PayloadSchema): Result.Result<PayloadArbitra
       const [...found] = sample(seed, seed % 10)
       if (found.length > 0) return Result.succeed(new PayloadArbitrary(sample, accepts, found[0]))
     }
-    return Result.fail("none of the values drawn from it can be stored as JSON that it accepts again")
+    return Result.fail("no value drawn from it has a JSON form that it accepts again")
   })
 
 /** One payload, or none. */
@@ -47,7 +47,7 @@ const maxTries = 16
 export class PayloadArbitrary extends fc.Arbitrary<Payload> {
   private readonly sample: (seed: number, size: number) => Option
   private readonly accepts: (payload: Payload) => boolean
-  /** What is given when chance yields nothing. */
+  /** The payload for draws that yield none. */
   private readonly fallback: Payload
 
   constructor(
@@ -71,8 +71,8 @@ export class PayloadArbitrary extends fc.Arbitrary<Payload> {
   }
 
   /**
-   * The payload with one leaf of another kind than chance gives: a text or a number that `known` holds, such as an id
-   * that the execution has seen; or a number some powers of ten larger, as the limit in a guard may be.
+   * The payload with one leaf that random generation rarely finds: a text or a number of `known`, such as an id that the execution
+   * has seen, or a number some powers of ten larger, as the limit of a guard may be.
    */
   vary(payload: Payload, known: ReadonlyArray<Leaf>, random: fc.Random): Payload {
     const leaves = leavesOf(payload)

@@ -1,4 +1,4 @@
-/** The payloads of a definition's events, of every version, as arbitraries. */
+/** Arbitraries of the payloads of a definition's events, in every version. */
 import type { Workflow } from "@refold/core"
 import { type Json, Upcast } from "@refold/core"
 import { Result, Schema } from "effect"
@@ -6,26 +6,26 @@ import type fc from "fast-check"
 import { CannotGenerate } from "./CannotGenerate.ts"
 import * as PayloadArbitrary from "./PayloadArbitrary.ts"
 
-/** Where payloads come from: an arbitrary of JSON, or a schema. */
+/** A source of payloads: an arbitrary of JSON, or a schema. */
 export type Source<Encoded extends Json.Json | undefined> =
   | fc.Arbitrary<Encoded>
   | Schema.ConstraintCodec<unknown, Encoded>
 
-/** What a user gives for payloads. */
+/** Sources of payloads that a user gives. */
 export interface Given<Events extends Workflow.EventSchemas = Workflow.EventSchemas> {
-  /** Payloads, by event. Those of an event without an entry come from its schema. */
+  /** Payloads, by event. The default is the schema of the event. */
   readonly payloads?: { readonly [EventName in keyof Events]?: Source<Workflow.EncodedPayloadOf<Events[EventName]>> }
   /** Payloads of older versions, by event: `[0]` is version 1, as in `Upcast.to`. */
   readonly oldPayloads?: { readonly [EventName in keyof Events]?: ReadonlyArray<Source<Json.Json>> }
 }
 
-/** Payloads that some version of an event wrote. */
+/** Payloads of one version of an event. */
 export interface Versioned {
   readonly version: number
   readonly payloads: fc.Arbitrary<PayloadArbitrary.Payload>
 }
 
-/** By event: the payloads of its current version, then those of the older ones that are given. */
+/** By event: the payloads of its current version, then those of the older versions that are given. */
 export const payloadsOf = <State extends string, Data, Events extends Workflow.EventSchemas>(
   workflow: Workflow.Workflow<State, Data, Events>,
   given: Given<Events>
@@ -57,7 +57,7 @@ export const payloadsOf = <State extends string, Data, Events extends Workflow.E
             (version === currentVersion
               ? `\`payloads: { ${key}: … }\``
               : `\`oldPayloads: { ${key}: … }\`, entry ${version - 1}`) +
-            ": a fast-check arbitrary of its JSON, or a schema that values can be drawn of"
+            ": a fast-check arbitrary of its JSON, or a schema from which values can be drawn"
         ).map((payloads) => ({ version, payloads }))
       )
     ] as const

@@ -1,4 +1,4 @@
-/** An execution played from a script: a start, and submissions that are decided one after the other. */
+/** Plays an execution from a script: a start, and submissions that are decided one by one. */
 import type { ExecutionState, Workflow } from "@refold/core"
 import {
   Decision,
@@ -18,24 +18,24 @@ import type { Payload } from "./PayloadArbitrary.ts"
 
 export type Sender = Pick<Submission, "user_id" | "event_type" | "metadata">
 
-/** A submission tried on a state, and what came of it. */
+/** A submission that was tried on a state, and its decision. */
 export interface Attempt<Data = unknown> {
   readonly before: ExecutionState.ExecutionState<Data>
   readonly submission: Submission
-  /** The payload as an older version wrote it, before it was upcast into the submission's. */
+  /** The payload of an older version, from which the payload of the submission was upcast. */
   readonly stored?: Pick<WorkflowEvent, "payload" | "schema_version">
-  /** Whether it is of any event and payload, as a careless client's, rather than of those the state accepts. */
+  /** Whether event and payload are arbitrary, as from a careless client, instead of ones that the state accepts. */
   readonly isCareless: boolean
   /** Absent when a guard or an upcaster threw. */
   readonly decision?: Result.Result<Decision.Decision, Decision.Rejection>
 }
 
-/** A submission to try, whatever the state then is. */
+/** A submission to try, in any state. */
 export interface Step {
   readonly eventName: string
   readonly toState: string | undefined
   readonly payload: Drawn<Payload>
-  /** Version that wrote the payload; undefined when it is submitted as it is. */
+  /** Version of the payload; undefined for a payload of the current version. */
   readonly oldVersion: number | undefined
   readonly sender: Drawn<Sender>
   readonly elapsedMillis: number
@@ -52,11 +52,11 @@ const executionId = "execution-1"
 const partition = Partition.of(tenant, executionId, Partition.defaultCount)
 const firstMillis = Instant.toEpochMillis("2025-03-01T12:00:00.000Z")
 
-/** An execution that is played step by step. All it hands to the definition is frozen, as if others held it too. */
+/** An execution that is played step by step. The definition gets frozen values, as if others used them too. */
 export class Play<Data> {
   readonly events: Array<WorkflowEvent> = []
   readonly attempts: Array<Attempt<Data>> = []
-  /** Undefined when a handler or a guard threw, or the log does not fold: the log ends there, and the laws find why. */
+  /** Undefined after a handler or a guard threw, or an event did not fold: the log ends there, and the laws find the reason. */
   state: ExecutionState.ExecutionState<Data> | undefined
   private readonly workflow: Workflow.Workflow<string, Data>
   private millis = firstMillis
@@ -70,7 +70,7 @@ export class Play<Data> {
     }
     const [started] = decision.success.events
     const payload = asJson(started.payload)
-    // Its payload may be the definition's own first data, which is not ours to freeze.
+    // Copied, because its payload may be the initial data of the definition, which must not be frozen.
     this.append({ ...started, ...(payload === undefined ? {} : { payload }) })
   }
 
@@ -109,7 +109,7 @@ export class Play<Data> {
   }
 
   private append(decided: Decision.DecidedEvent): void {
-    const event = place(decided, this.events.length + 1, Instant.fromEpochMillis(this.millis))
+    const event = stamp(decided, this.events.length + 1, Instant.fromEpochMillis(this.millis))
     this.events.push(event)
     const before = this.state
     const evolved = attemptTo(() => Replay.evolve(this.workflow, before, event))
@@ -117,7 +117,7 @@ export class Play<Data> {
   }
 }
 
-/** A payload of an older version, as its upcasters make it. */
+/** A payload of an older version, upcast to the current one. */
 export const upcastOf = (
   workflow: Workflow.Workflow,
   eventName: string,
@@ -131,7 +131,7 @@ export const upcastOf = (
 
 const attemptTo = <Value>(run: () => Value): Result.Result<Value, unknown> => Result.try({ try: run, catch: identity })
 
-/** The whole script. */
+/** Plays the whole script. */
 export const play = <Data>(workflow: Workflow.Workflow<string, Data>, { start, steps }: Script): Play<Data> => {
   const played = new Play(workflow, start.value.value)
   for (const step of steps) played.try(step)
@@ -139,7 +139,7 @@ export const play = <Data>(workflow: Workflow.Workflow<string, Data>, { start, s
 }
 
 /** The event as a store would return it. */
-const place = (decided: Decision.DecidedEvent, position: number, createdAt: Instant.Instant): WorkflowEvent =>
+const stamp = (decided: Decision.DecidedEvent, position: number, createdAt: Instant.Instant): WorkflowEvent =>
   deepFreeze({
     event_id: `event-${position}`,
     tenant,
@@ -152,6 +152,6 @@ const place = (decided: Decision.DecidedEvent, position: number, createdAt: Inst
     offset: position
   })
 
-/** A copy that nobody else holds, frozen. */
+/** A frozen copy. */
 const asJson = (payload: Payload): Payload =>
   payload === undefined ? undefined : deepFreeze(JSON.parse(JSON.stringify(payload)))

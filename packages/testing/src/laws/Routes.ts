@@ -1,19 +1,19 @@
-/** Which events a walk through a definition's table prefers, so that it comes by every transition and to every end. */
+/** Chooses the events of a random walk through the table of a definition, so that walks reach every transition and every end. */
 import type { Workflow } from "@refold/core"
 import { Decision, type WorkflowEvent } from "@refold/core"
 import type fc from "fast-check"
 import { pick } from "./Draw.ts"
 import * as Graph from "./Graph.ts"
 
-/** The transition that a walk is on its way to take; undefined while it stays away from its end. */
+/** The transition that a walk leads to; undefined while the walk avoids its end. */
 export type Goal = Graph.Edge | undefined
 
 export class Routes {
   private readonly workflow: Workflow.Workflow
   private readonly edges: ReadonlyArray<Graph.Edge>
-  /** By state: the events that may lead round in a circle. */
+  /** By state: the events after which the walk can continue for ever. */
   private readonly lingering: ReadonlyMap<string, ReadonlyArray<string>>
-  /** By state that is headed for, the events on the shortest ways to it, by state. */
+  /** By target state: the events on the shortest ways to it, by state. */
   private readonly ways = new Map<string, ReadonlyMap<string, ReadonlyArray<string>>>()
 
   constructor(workflow: Workflow.Workflow) {
@@ -23,8 +23,8 @@ export class Routes {
   }
 
   /**
-   * The goal again while it is ahead and was not just taken; else a new one: any transition that can still be come by, in
-   * half of all cases one that ends the execution.
+   * The same goal while it is reachable and was not just taken; else a new one: any transition that is still reachable, in half
+   * of all cases one that ends the execution.
    */
   nextGoal(goal: Goal, currentState: string, last: WorkflowEvent | undefined, random: fc.Random): Goal {
     if (goal !== undefined && !isTaken(goal, last) && this.isAhead(goal, currentState)) return goal
@@ -41,7 +41,7 @@ export class Routes {
     return from === currentState || this.wayTo(from).has(currentState)
   }
 
-  /** An event that the state accepts by name: one on the way to the goal where there is one, else any. */
+  /** An event that the state accepts by name: if possible, one on the way to the goal. */
   drawEvent(currentState: string, goal: Goal, random: fc.Random): string | undefined {
     const preferred = goal === undefined ? this.lingering.get(currentState) : this.towards(goal, currentState)
     return preferred === undefined ? this.drawAny(currentState, random) : pick(preferred, random)
@@ -63,7 +63,7 @@ export class Routes {
   }
 }
 
-/** The edges after which a walk can go on for ever. */
+/** The edges after which a walk can continue for ever. */
 const endless = (edges: ReadonlyArray<Graph.Edge>): ReadonlyArray<Graph.Edge> => {
   const left = new Set(edges.map(({ from }) => from))
   const kept = edges.filter(({ to }) => left.has(to))
