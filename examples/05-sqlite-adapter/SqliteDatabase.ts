@@ -1,6 +1,6 @@
 /** One SQLite file, open as long as its layer lives. Runs statements; returns decoded values or the port's error. */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
-import { Instant, StoreError } from "@refold/core"
+import { Instant, StoreError, type StoreErrorReason } from "@refold/core"
 import { Array, Clock, Context, Duration, Effect, Option, Predicate, Schema, Stream } from "effect"
 
 /** Each table stores the whole record as JSON, beside the columns that queries use. */
@@ -90,20 +90,32 @@ const open = Effect.fnUntraced(function* (options: { readonly path: string; read
 
 export class SqliteDatabase extends Context.Service<SqliteDatabase>()("example/SqliteDatabase", { make: open }) {}
 
-/** SQLite's primary result codes, by reason. */
-const codes = { Unavailable: [5, 6, 10, 14], ReadOnly: [8], Full: [13], Invalid: [11, 26] }
-
 const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, StoreError> =>
   Effect.try({
     try: body,
-    catch: (cause) => {
-      const code = Predicate.hasProperty(cause, "errcode") ? Number(cause.errcode) & 0xff : 0
-      const known = (["Unavailable", "ReadOnly", "Full", "Invalid"] as const).find((each) => codes[each].includes(code))
-      const reason = Schema.isSchemaError(cause) ? "Invalid" : (known ?? "Refused")
-      // 5 is busy and 6 is locked: another process holds the file for a while.
-      return new StoreError({ operation, reason, isRetryable: code === 5 || code === 6, detail: String(cause), cause })
-    }
+    catch: (cause) => new StoreError({ operation, reason: { ...reasonOf(cause), detail: String(cause), cause } })
   })
+
+const reasonOf = (cause: unknown): StoreErrorReason => {
+  if (Schema.isSchemaError(cause)) return { _tag: "Invalid" }
+  const code = Predicate.hasProperty(cause, "errcode") ? Number(cause.errcode) & 0xff : 0
+  return reasonOfCode[code] ?? { _tag: "Refused", isRetryable: false }
+}
+
+/** SQLite's primary result codes that say what to do. */
+const reasonOfCode: Readonly<Record<number, StoreErrorReason>> = {
+  // Busy, and locked: another process holds the file for a while.
+  5: { _tag: "Unavailable", isRetryable: true },
+  6: { _tag: "Unavailable", isRetryable: true },
+  8: { _tag: "ReadOnly" },
+  // The disk failed, or the file cannot be opened.
+  10: { _tag: "Unavailable", isRetryable: false },
+  14: { _tag: "Unavailable", isRetryable: false },
+  13: { _tag: "Full" },
+  // Damaged, or not a database.
+  11: { _tag: "Invalid" },
+  26: { _tag: "Invalid" }
+}
 
 /** Streams all rows by pages of at most `batchSize`, each after the last row of the page before. A shorter page is the last. */
 export const pages = <Row>(

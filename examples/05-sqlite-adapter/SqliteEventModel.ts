@@ -91,5 +91,7 @@ const commitOne = (
   return Result.succeed({ events })
 }
 
-const refused = { operation: "Appending events", reason: "Refused", isRetryable: false } as const
-const noQueue = new StoreError({ ...refused, detail: "this store has no queue" })
+const noQueue = new StoreError({
+  operation: "Appending events",
+  reason: { _tag: "Refused", isRetryable: false, detail: "this store has no queue" }
+})

@@ -211,7 +211,7 @@ describe("refold worker, on servers", () => {
     const redis = `redis://nobody:sesame@127.0.0.1:${port}`
     const refused = await run(["worker", "--redis", redis])
     expect([refused.code, refused.stdout]).toEqual([1, ""])
-    expect(refused.stderr).toMatch(/^refold: .*the stream refused the user or the password.*\n$/)
+    expect(refused.stderr).toMatch(/^refold: .*the wake-up channel refused the user or the password.*\n$/)
     expect(refused.stderr).not.toContain("sesame")
 
     const enqueue = ["enqueue", "--tenant", "acme", "--execution", "none", "--event", "x"]
@@ -225,7 +225,7 @@ describe("refold worker, on servers", () => {
     const away = ["--redis", "redis://me:sesame@127.0.0.1:1"]
     const queued = await run(["enqueue", "--tenant", "acme", "--execution", id, "--event", "Paid", ...away])
     expect(queued.code).toBe(0)
-    expect(queued.stderr).toContain("the stream cannot be reached")
+    expect(queued.stderr).toContain("the wake-up channel cannot be reached")
 
     const worker = await startWorker(...away)
     await untilPosition(id, 2)

@@ -54,7 +54,7 @@ describe("The kits of an adapter", () => {
 
   it.effect("fail as the layer does that cannot be opened", () =>
     Effect.gen(function* () {
-      const closed = new StoreError({ operation: "Opening", reason: "Unavailable", isRetryable: false })
+      const closed = new StoreError({ operation: "Opening", reason: { _tag: "Unavailable", isRetryable: false } })
       const layer = Layer.effect(WorkflowEventModel, Effect.fail(closed))
       assert.strictEqual(yield* Effect.flip(checkAdapter(layer)), closed)
     })

@@ -103,7 +103,7 @@ describe("The SQLite store of the example, in a file,", () => {
         settles: { after: 0, settlements: [{ _tag: "Skipped", cause: "" }] }
       } as const
       const reasonOf = <A, E extends StoreError, R>(failing: Effect.Effect<A, E, R>) =>
-        Effect.map(Effect.flip(failing), ({ _tag, reason }) => `${_tag} ${reason}`)
+        Effect.map(Effect.flip(failing), ({ _tag, reason }) => `${_tag} ${reason._tag}`)
       const tenants = Effect.flatMap(WorkflowExecutionModel, (model) => model.tenants)
       const reasons = [
         yield* reasonOf(Effect.provide(log, SqliteStore.layer(folder))),

@@ -2,46 +2,49 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   WakeUpChannel,
   WakeUpChannelError,
+  type WakeUpChannelErrorReason,
   ExecutionHeader,
   PartitionLeases,
   StoreError,
+  type StoreErrorReason,
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
   WorkflowSnapshotModel
 } from "@refold/core"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
-const storeReasons = [
-  "Unavailable",
-  "ReadOnly",
-  "Full",
-  "SchemaMissing",
-  "SchemaOlder",
-  "SchemaNewer",
-  "SchemaName",
-  "Locked",
-  "Refused",
-  "Invalid"
-] as const
+const storeReasons: ReadonlyArray<readonly [reason: StoreErrorReason, isRetryable: boolean]> = [
+  [{ _tag: "Unavailable", isRetryable: true }, true],
+  [{ _tag: "ReadOnly" }, false],
+  [{ _tag: "Full" }, false],
+  [{ _tag: "SchemaMissing" }, false],
+  [{ _tag: "SchemaOlder" }, false],
+  [{ _tag: "SchemaNewer" }, false],
+  [{ _tag: "SchemaName" }, false],
+  [{ _tag: "Locked" }, true],
+  [{ _tag: "Refused", isRetryable: false }, false],
+  [{ _tag: "Invalid" }, false]
+]
 
-const streamReasons = ["Unavailable", "AccessDenied", "Full", "ReadOnly", "WrongType", "TooOld", "Refused"] as const
+const channelReasons: ReadonlyArray<readonly [reason: WakeUpChannelErrorReason, isRetryable: boolean]> = [
+  [{ _tag: "Unavailable", isRetryable: false }, false],
+  [{ _tag: "AccessDenied" }, false],
+  [{ _tag: "Full", isRetryable: true }, true],
+  [{ _tag: "ReadOnly", isRetryable: true }, true],
+  [{ _tag: "WrongType" }, false],
+  [{ _tag: "TooOld" }, false],
+  [{ _tag: "Refused", isRetryable: false }, false]
+]
 
-const ofStore = (reason: (typeof storeReasons)[number], detail?: string) =>
-  new StoreError({ operation: "Reading", reason, isRetryable: false, ...(detail === undefined ? {} : { detail }) })
+const ofStore = (reason: StoreErrorReason) => new StoreError({ operation: "Reading", reason })
 
-const ofStream = (reason: (typeof streamReasons)[number], detail?: string) =>
-  new WakeUpChannelError({
-    operation: "Reading",
-    reason,
-    isRetryable: true,
-    ...(detail === undefined ? {} : { detail })
-  })
+const ofChannel = (reason: WakeUpChannelErrorReason) => new WakeUpChannelError({ operation: "Reading", reason })
 
 describe("The error of a port", () => {
   it.each([
-    ["StoreError", storeReasons.map((reason) => ofStore(reason))],
-    ["WakeUpChannelError", streamReasons.map((reason) => ofStream(reason))]
+    ["StoreError", storeReasons.map(([reason]) => ofStore(reason))],
+    ["WakeUpChannelError", channelReasons.map(([reason]) => ofChannel(reason))]
   ])("names what failed, and tells by another sentence for every reason what is wrong: %s", (tag, errors) => {
     for (const error of errors) {
       assert.strictEqual(error._tag, tag)
@@ -52,20 +55,42 @@ describe("The error of a port", () => {
 
   it("says which command mends a schema that is missing or older", () => {
     for (const reason of ["SchemaMissing", "SchemaOlder"] as const) {
-      assert.include(ofStore(reason).message, "run `refold migrate`")
+      assert.include(ofStore({ _tag: reason }).message, "run `refold migrate`")
     }
   })
 
   it("adds what the driver said, if it said something", () => {
-    assert.strictEqual(ofStore("Refused", "no table").message, `${ofStore("Refused").message} (no table)`)
-    assert.strictEqual(ofStream("Refused", "no key").message, `${ofStream("Refused").message} (no key)`)
+    const refused = { _tag: "Refused", isRetryable: false } as const
+    assert.strictEqual(ofStore({ ...refused, detail: "no table" }).message, `${ofStore(refused).message} (no table)`)
+    assert.strictEqual(ofChannel({ ...refused, detail: "no key" }).message, `${ofChannel(refused).message} (no key)`)
   })
 
   it("keeps the driver's own error, and whether the same call may work later", () => {
     const cause = new Error("socket closed")
-    const error = new StoreError({ operation: "Reading", reason: "Unavailable", isRetryable: true, cause })
-    assert.deepStrictEqual([error.isRetryable, error.cause], [true, cause])
+    for (const error of [
+      ofStore({ _tag: "Unavailable", isRetryable: true, cause }),
+      ofChannel({ _tag: "Unavailable", isRetryable: true, cause })
+    ]) {
+      assert.deepStrictEqual([error.isRetryable, error.cause], [true, cause])
+    }
+    for (const [reason, isRetryable] of storeReasons) assert.strictEqual(ofStore(reason).isRetryable, isRetryable)
+    for (const [reason, isRetryable] of channelReasons) assert.strictEqual(ofChannel(reason).isRetryable, isRetryable)
   })
+
+  it.effect("has one of its reasons handled by `catchReason`, with the fields of that reason, and no other", () =>
+    Effect.gen(function* () {
+      const handled = <A, R>(failing: Effect.Effect<A, StoreError | WakeUpChannelError, R>) =>
+        failing.pipe(
+          Effect.catchReason("StoreError", "Unavailable", ({ isRetryable }) => Effect.succeed(isRetryable)),
+          Effect.catchReason("WakeUpChannelError", "TooOld", ({ detail }) => Effect.succeed(detail))
+        )
+      assert.isTrue(yield* handled(Effect.fail(ofStore({ _tag: "Unavailable", isRetryable: true }))))
+      assert.strictEqual(yield* handled(Effect.fail(ofChannel({ _tag: "TooOld", detail: "6.2" }))), "6.2")
+      for (const other of [ofStore({ _tag: "Full" }), ofChannel({ _tag: "Unavailable", isRetryable: true })]) {
+        assert.strictEqual(yield* Effect.flip(handled(Effect.fail(other))), other)
+      }
+    })
+  )
 })
 
 describe("A port", () => {

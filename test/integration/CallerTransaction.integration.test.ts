@@ -188,7 +188,7 @@ it("A caller's transaction", (it) => {
       yield* events.commit([taken])
       yield* Effect.gen(function* () {
         const error = yield* Effect.flip(events.commit([{ ...taken, expectedPosition: 2 }]))
-        assert.strictEqual(error.reason, "Refused")
+        assert.strictEqual(error.reason._tag, "Refused")
         yield* events.commit([commitOf(other, 0, ["kept"])])
       }).pipe(sql.withTransaction)
       assert.lengthOf(yield* Stream.runCollect(events.read(other)), 1)

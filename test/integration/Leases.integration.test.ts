@@ -145,7 +145,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       // Ends the transaction before any assertion: the first worker could not be released with an open transaction.
       const renewed = yield* commit
       const { isRetryable, operation, reason } = yield* failure
-      assert.deepStrictEqual([operation, reason, isRetryable], ["Renewing the leases", "Unavailable", true])
+      assert.deepStrictEqual([operation, reason._tag, isRetryable], ["Renewing the leases", "Unavailable", true])
       assert.deepStrictEqual(yield* first.rows, renewed)
       assert.deepStrictEqual(yield* second.renew, [])
     }).pipe(Effect.scoped)
@@ -181,7 +181,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
       }).pipe(sql.withTransaction, Effect.exit)
       const [during, failure] = yield* Deferred.await(seen)
       assert.deepStrictEqual([during, yield* timeout], ["2s", [{ value: "0" }]])
-      assert.deepStrictEqual([failure.reason, failure.isRetryable], ["Unavailable", true])
+      assert.deepStrictEqual([failure.reason._tag, failure.isRetryable], ["Unavailable", true])
       assert.strictEqual((yield* other.renew).length, partitionCount)
     }).pipe(Effect.scoped)
   )
@@ -210,7 +210,7 @@ layer(store, { excludeTestServices: true })("leases on a server", (it) => {
         Effect.scoped,
         Effect.flip
       )
-      assert.strictEqual(failure.reason, "SchemaMissing")
+      assert.strictEqual(failure.reason._tag, "SchemaMissing")
     })
   )
 })

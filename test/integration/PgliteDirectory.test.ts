@@ -78,7 +78,7 @@ describe("a data directory", () => {
       const dataDir = yield* directory
       const holder = yield* open(dataDir)
       const failure = yield* Effect.flip(Effect.scoped(open(dataDir)))
-      assert.include(failure, { reason: "Locked", isRetryable: true })
+      assert.deepStrictEqual([failure.reason._tag, failure.isRetryable], ["Locked", true])
       assert.include(failure.message, `another process holds the data directory`)
       assert.include(failure.message, `process ${process.pid}`)
       const other = yield* writer(dataDir)
@@ -97,7 +97,7 @@ describe("a data directory", () => {
         for (const owner of [process.ppid, 1]) {
           yield* lock(String(owner))
           const failure = yield* Effect.flip(Effect.scoped(open(dataDir)))
-          assert.include(failure, { reason: "Locked", detail: `process ${owner}` })
+          assert.deepInclude(failure, { reason: { _tag: "Locked", detail: `process ${owner}` } })
         }
         for (const owner of [String(dead), String(process.pid), "", "no number"]) {
           yield* lock(owner)
@@ -144,12 +144,12 @@ describe("a data directory", () => {
       const file = join(yield* directory, "file")
       writeFileSync(file, "")
       const failure = yield* Effect.flip(Effect.scoped(open(file)))
-      assert.include(failure, { reason: "Unavailable", isRetryable: false })
+      assert.include(failure.reason, { _tag: "Unavailable", isRetryable: false })
       assert.match(failure.message, /EEXIST|ENOTDIR/)
       const damaged = yield* directory
       writeFileSync(join(damaged, "pgdata", "PG_VERSION"), "1")
       const broken = yield* Effect.flip(Effect.scoped(open(damaged)))
-      assert.include(broken, { reason: "Unavailable", isRetryable: false })
+      assert.include(broken.reason, { _tag: "Unavailable", isRetryable: false })
       assert.deepStrictEqual(readdirSync(damaged), ["pgdata"])
     }).pipe(Effect.scoped)
   )

@@ -18,10 +18,14 @@ const namesOf = (deliveries: ReadonlyArray<WakeUp>) => deliveries.map(({ executi
 const read = (reader: WakeUpReader, timeout: Duration.Input = "20 seconds", limit = 1000) =>
   reader.read({ partitions: [1], limit, timeout: Duration.fromInputUnsafe(timeout) })
 
-const factsOf = ({ isRetryable, operation, reason }: WakeUpChannelError) => ({ operation, reason, isRetryable })
+const factsOf = ({ isRetryable, operation, reason }: WakeUpChannelError) => ({
+  operation,
+  reason: reason._tag,
+  isRetryable
+})
 
 const lost = { operation: "Listening for wake-ups", reason: "Unavailable", isRetryable: true }
-const silent = { operation: "Waiting for the stream", reason: "Unavailable", isRetryable: true }
+const silent = { operation: "Waiting for the wake-up channel", reason: "Unavailable", isRetryable: true }
 
 /** The channel over a separate client, whose sessions have an application name. */
 const streamOf = (options: { readonly schema: string; readonly name?: string; readonly url?: string }) =>
@@ -200,7 +204,7 @@ describe("a PostgreSQL stream", () => {
       const failure = yield* Layer.build(
         PostgresWakeUpChannel.layer.pipe(Layer.provide(PgliteStore.layerClient()))
       ).pipe(Effect.scoped, Effect.flip)
-      assert.include(failure, { reason: "Refused", isRetryable: false })
+      assert.include(failure.reason, { _tag: "Refused", isRetryable: false })
       assert.include(failure.message, "use MemoryWakeUpChannel")
     })
   )

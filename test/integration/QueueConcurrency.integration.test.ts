@@ -568,7 +568,7 @@ test.live(
       const before = yield* sql`select * from ${named("events")}`
 
       const refusal = yield* Effect.flip(Effect.scoped(Layer.build(opened)))
-      assert.strictEqual(refusal.reason, "SchemaOlder")
+      assert.strictEqual(refusal.reason._tag, "SchemaOlder")
       assert.deepStrictEqual(yield* PostgresStore.migrate({ schema: older }), ["0002_processing"])
       assert.deepStrictEqual(yield* sql`select * from ${named("events")}`, before)
       const at = { tenant: "tenant", executionId: "a" }

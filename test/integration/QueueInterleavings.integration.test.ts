@@ -297,7 +297,7 @@ const assertAnswered = ({ claimed, placed, redriven, settled }: Told, last: Seen
 const isToBeExpected = (error: unknown): boolean =>
   error === "rolled back" ||
   SqlError.isSqlError(error) ||
-  (error instanceof StoreError && (error.isRetryable || error.detail === "SQLSTATE 40P01"))
+  (error instanceof StoreError && (error.isRetryable || error.reason.detail === "SQLSTATE 40P01"))
 
 /** The calls of actors. */
 const makeCalls = Effect.fnUntraced(function* (tenant: string, seen: () => Seen) {

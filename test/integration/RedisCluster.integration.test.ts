@@ -76,7 +76,7 @@ describe("a Redis Cluster", () => {
         yield* Effect.flip(reader.read({ partitions: [1], limit: 1, timeout: Duration.millis(10) }))
       ]
       for (const failure of failures) {
-        assert.include(failure, { reason: "Refused", isRetryable: false })
+        assert.include(failure.reason, { _tag: "Refused", isRetryable: false })
         assert.include(failure.message, "MOVED")
       }
     }).pipe(Effect.scoped)

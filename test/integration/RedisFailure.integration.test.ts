@@ -24,7 +24,11 @@ const collect = Effect.fnUntraced(function* (reader: WakeUpReader, count: number
   return received.map(({ executionId }) => executionId)
 })
 
-const factsOf = ({ isRetryable, operation, reason }: WakeUpChannelError) => ({ operation, reason, isRetryable })
+const factsOf = ({ isRetryable, operation, reason }: WakeUpChannelError) => ({
+  operation,
+  reason: reason._tag,
+  isRetryable
+})
 
 const layerOf = (url: string, namespace?: string) =>
   RedisWakeUpChannel.layer({ url: Redacted.make(url), ...(namespace === undefined ? {} : { namespace }) })
@@ -261,7 +265,7 @@ describe("what is not a Redis that will do", () => {
         isRetryable: false
       })
       assert.include(refusal.message, "6.2.0")
-      assert.include(refusal.message, "Redis 7.0 or Valkey 7.2 is the least")
+      assert.include(refusal.message, "Redis 7.0 or Valkey 7.2 is the oldest that works")
     }).pipe(Effect.scoped)
   )
 

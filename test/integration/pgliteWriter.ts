@@ -18,6 +18,6 @@ const write = Effect.gen(function* () {
 await Effect.runPromise(
   write.pipe(
     Effect.provide(PgliteStore.layer({ dataDir })),
-    Effect.catchTag("StoreError", (error) => Console.log(error.reason))
+    Effect.catchTag("StoreError", (error) => Console.log(error.reason._tag))
   )
 )

@@ -400,7 +400,7 @@ describe("enqueueEvent with an idempotency key", () => {
 })
 
 describe("enqueueEvent while the stream does not work", () => {
-  const down = new WakeUpChannelError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+  const down = new WakeUpChannelError({ operation: "A test", reason: { _tag: "Unavailable", isRetryable: true } })
 
   it.effect.each([
     ["fails", Effect.fail(down)],

@@ -250,8 +250,8 @@ describe("EventProcessor", () => {
   )
 
   describe("of a store that fails", () => {
-    const refused = new StoreError({ operation: "A test", reason: "Refused", isRetryable: false })
-    const lost = new StoreError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+    const refused = new StoreError({ operation: "A test", reason: { _tag: "Refused", isRetryable: false } })
+    const lost = new StoreError({ operation: "A test", reason: { _tag: "Unavailable", isRetryable: true } })
 
     it.effect("refuses one commit of many: only that execution fails", () =>
       Effect.gen(function* () {

@@ -104,7 +104,7 @@ export const changed = (change: Changes) =>
     })
   )
 
-export const brokenStore = new StoreError({ operation: "A test", reason: "Full", isRetryable: false })
+export const brokenStore = new StoreError({ operation: "A test", reason: { _tag: "Full" } })
 
 /** Records log entries as message and cause. */
 export const capturedLogs = () => {

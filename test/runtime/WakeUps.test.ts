@@ -6,7 +6,7 @@ import { Effect, Exit, Layer, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { capturedLogs, changed, memoryPorts, place } from "./Services.ts"
 
-const down = new WakeUpChannelError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+const down = new WakeUpChannelError({ operation: "A test", reason: { _tag: "Unavailable", isRetryable: true } })
 
 /** Wake-ups on a stream that does with them what `stream.publish` says at the time, and the batches it was given. */
 const wakeUpsOn = (stream: {

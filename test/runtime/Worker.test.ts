@@ -82,11 +82,11 @@ const holding = Effect.fnUntraced(function* (isHeld: (executionId: string) => bo
   return { ports, isCommitting: Deferred.await(isCommitting), letGo: Deferred.succeed(mayCommit, undefined) }
 })
 
-const down = new WakeUpChannelError({ operation: "A test", reason: "Unavailable", isRetryable: true })
+const down = new WakeUpChannelError({ operation: "A test", reason: { _tag: "Unavailable", isRetryable: true } })
 const noStream: Changes = { stream: () => ({ publish: () => Effect.fail(down), reader: Effect.fail(down) }) }
 const noWakeUps: Changes = { stream: () => ({ publish: () => Effect.void }) }
-const unavailable = new StoreError({ operation: "A test", reason: "Unavailable", isRetryable: true })
-const full = new StoreError({ operation: "A test", reason: "Full", isRetryable: false })
+const unavailable = new StoreError({ operation: "A test", reason: { _tag: "Unavailable", isRetryable: true } })
+const full = new StoreError({ operation: "A test", reason: { _tag: "Full" } })
 
 describe("Worker", () => {
   it.effect("processes what was queued before it started, and at once what is queued from then on", () =>

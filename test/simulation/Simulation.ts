@@ -123,8 +123,8 @@ export interface Environment {
   readonly recovery: "Workers" | "Turns"
 }
 
-const lost = new StoreError({ operation: "A simulation", reason: "Unavailable", isRetryable: true })
-const refused = new StoreError({ operation: "A simulation", reason: "Refused", isRetryable: false })
+const lost = new StoreError({ operation: "A simulation", reason: { _tag: "Unavailable", isRetryable: true } })
+const refused = new StoreError({ operation: "A simulation", reason: { _tag: "Refused", isRetryable: false } })
 
 /** One process: its own services, and the faults around its next calls. */
 const makeProcess = Effect.fnUntraced(function* (definition: Workflow.Workflow, firstDelay: Duration.Duration) {

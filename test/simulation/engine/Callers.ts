@@ -1,5 +1,5 @@
 /** The calls of callers to a process, and checks that the answers are true. */
-import type { ExecutionRef } from "@refold/core"
+import { type ExecutionRef, StoreError } from "@refold/core"
 import { TypeScriptWorkflowRuntime, maxSubmitAttempts } from "@refold/runtime"
 import { Array, Cause, Context, Effect, Exit } from "effect"
 import type { Asked } from "./Invariants.ts"
@@ -26,7 +26,7 @@ export const callersOf = ({ invariants, scheduler, tell }: World) => {
         const error = Cause.squash(exit.cause)
         const tag = error instanceof Error && "_tag" in error ? String(error._tag) : "a defect"
         tell(`${text}: ${tag}`)
-        const isRefused = error instanceof Error && "reason" in error && error.reason === "Refused"
+        const isRefused = error instanceof StoreError && error.reason._tag === "Refused"
         const hasCause = isRefused ? process.refusedCount > refusedCount : process.faultCount > faultCount
         if (tag === "StoreError" ? hasCause : told.refusal(tag)) return
         invariants.violate("No failure without a cause", `${text}: ${Cause.pretty(exit.cause)}`)

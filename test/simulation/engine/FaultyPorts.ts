@@ -37,11 +37,13 @@ interface Watch<A> {
 /** How long a client waits for an answer. */
 const patience = Duration.seconds(4)
 
-const storeFailure = (reason: "Unavailable" | "Refused") =>
-  new StoreError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })
+const reasonOf = (tag: "Unavailable" | "Refused") => ({ _tag: tag, isRetryable: tag === "Unavailable" })
 
-const streamFailure = (reason: "Unavailable" | "Refused") =>
-  new WakeUpChannelError({ operation: "A simulation", reason, isRetryable: reason === "Unavailable" })
+const storeFailure = (tag: "Unavailable" | "Refused") =>
+  new StoreError({ operation: "A simulation", reason: reasonOf(tag) })
+
+const streamFailure = (tag: "Unavailable" | "Refused") =>
+  new WakeUpChannelError({ operation: "A simulation", reason: reasonOf(tag) })
 
 /** How a process calls the ports. `perform` is the effect of a call, in one step, under the given fault. */
 const callerOf = (world: World, life: Life) => {

@@ -115,9 +115,11 @@ export const layer = Layer.effect(
             return Effect.fail(
               new StoreError({
                 operation: "Appending events",
-                reason: "Refused",
-                isRetryable: false,
-                detail: "an event id or an idempotency key is taken"
+                reason: {
+                  _tag: "Refused",
+                  isRetryable: false,
+                  detail: "an event id or an idempotency key is taken"
+                }
               })
             )
           }

@@ -27,10 +27,13 @@ export const acquire = (directory: string) => {
     Effect.tryPromise({
       try: run,
       catch: (cause) =>
-        new StoreError({ operation, reason: "Unavailable", isRetryable: false, detail: String(cause), cause })
+        new StoreError({
+          operation,
+          reason: { _tag: "Unavailable", isRetryable: false, detail: String(cause), cause }
+        })
     })
   const locked = (owner: string) =>
-    new StoreError({ operation, reason: "Locked", isRetryable: true, detail: `process ${owner}` })
+    new StoreError({ operation, reason: { _tag: "Locked", detail: `process ${owner}` } })
 
   /** A link appears with its content or not at all: nobody sees a lock that names no owner yet. */
   const create = attempt(() => link(own, path))

@@ -5,7 +5,7 @@ import { StoreError } from "@refold/core"
 import { Effect, Layer } from "effect"
 import { join } from "node:path"
 import { PostgresStore } from "../postgres/index.ts"
-import { toStoreError } from "../postgres/SqlFailure.ts"
+import { toStoreError } from "../postgres/PostgresFailure.ts"
 import * as DirectoryLock from "./DirectoryLock.ts"
 import { PgliteSocket } from "./PgliteSocket.ts"
 
@@ -36,10 +36,7 @@ export const layerClient = (options: PgliteOptions = {}) =>
           catch: (cause) =>
             new StoreError({
               operation: "Opening the embedded database",
-              reason: "Unavailable",
-              isRetryable: false,
-              detail: dataDir ?? "in memory",
-              cause
+              reason: { _tag: "Unavailable", isRetryable: false, detail: dataDir ?? "in memory", cause }
             })
         }),
         (opened) => Effect.promise(() => opened.close())

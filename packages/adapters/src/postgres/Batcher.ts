@@ -114,7 +114,7 @@ export const grouped = <Item, A, E>(sql: SqlClient.SqlClient, { gathers, leastSh
       Effect.withFiber(({ context }) => (hasTransaction(sql, context) ? run(items) : counted(items)))
   })
 
-const isForAll = (error: unknown): boolean => error instanceof StoreError && error.reason !== "Refused"
+const isForAll = (error: unknown): boolean => error instanceof StoreError && error.reason._tag !== "Refused"
 
 /** Whether the caller has a transaction of its own. */
 export const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>

@@ -14,13 +14,14 @@ import {
 } from "@refold/core"
 import { Array, Effect, Layer, Option, Result, Stream, type Types } from "effect"
 import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "./Arrays.ts"
 import { grouped, isInTransaction } from "./Batcher.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
-import { sqlState, toStoreError } from "./SqlFailure.ts"
+import { sqlState, toStoreError } from "./PostgresFailure.ts"
 
 /** What all events of an execution have in common. */
 interface EventPlace {
@@ -93,15 +94,13 @@ export const awaitWriters = (
        and (select pg_sleep(least(0.002, extract(epoch from
              ${until}::timestamptz + interval '1 millisecond' - clock_timestamp())))) is not null
      order by partition for share`.pipe(
-    Effect.catchIf(
-      (error) => cannotLock.has(sqlState(error) ?? ""),
-      () => Effect.void
-    ),
+    Effect.catchIf(cannotLock, () => Effect.void),
     Effect.asVoid
   )
 
-/** SQLSTATE of a read-only transaction, and of a missing privilege. */
-const cannotLock = new Set(["25006", "42501"])
+/** Whether the transaction is read-only, or the role may not lock rows. */
+const cannotLock = (error: SqlError): boolean =>
+  error.reason._tag === "AuthorizationError" || sqlState(error) === "25006"
 
 const defaultBatchSize = 1000
 

@@ -22,7 +22,7 @@ import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type HeaderRow, headerColumns, toHeader } from "./PostgresExecutionModel.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
-import { sqlState, toStoreError } from "./SqlFailure.ts"
+import { toStoreError } from "./PostgresFailure.ts"
 
 interface QueueRow {
   readonly tenant: string
@@ -246,7 +246,7 @@ export const layer = (options: SchemaOptions) =>
           // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
           const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(write(firsts)) : write(firsts)
           const rows = yield* statement.pipe(
-            Effect.retry({ times: maxAttempts - 1, while: (error) => sqlState(error) === uniqueViolation })
+            Effect.retry({ times: maxAttempts - 1, while: (error) => error.reason._tag === "UniqueViolation" })
           )
           const refused = rows.find((row) => row.refusal !== null)
           if (refused !== undefined) {
@@ -622,5 +622,3 @@ interface EntryKey {
 
 const isSameExecution = (left: RefRow, right: RefRow): boolean =>
   left.tenant === right.tenant && left.execution_id === right.execution_id
-
-const uniqueViolation = "23505"

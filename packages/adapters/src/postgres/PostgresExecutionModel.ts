@@ -7,7 +7,7 @@ import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { awaitWriters } from "./PostgresEventModel.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
-import { toStoreError } from "./SqlFailure.ts"
+import { toStoreError } from "./PostgresFailure.ts"
 
 /** A row of the table, without what only the queue looks at. */
 export interface HeaderRow {

@@ -6,7 +6,7 @@ import { isSqlError } from "effect/sql/SqlError"
 import { ints } from "./Arrays.ts"
 import { instantText } from "./InstantText.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
-import { toStoreError } from "./SqlFailure.ts"
+import { toStoreError } from "./PostgresFailure.ts"
 
 interface LeaseRow {
   readonly partition: number

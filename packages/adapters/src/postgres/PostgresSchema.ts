@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import { sqlState, toStoreError } from "./SqlFailure.ts"
+import { sqlState, toStoreError } from "./PostgresFailure.ts"
 
 export interface SchemaOptions {
   /** Schema that holds the tables; one namespace each. 1 to 63 bytes without a full stop, `refold` by default. */
@@ -32,8 +32,11 @@ export const isSchemaName = (name: string): boolean =>
 const checkName = (schema: string, operation: string): Effect.Effect<void, StoreError> =>
   isSchemaName(schema) ? Effect.void : Effect.fail(failure(schema, operation, "SchemaName"))
 
-const failure = (schema: string, operation: string, reason: StoreError["reason"]): StoreError =>
-  new StoreError({ operation, reason, isRetryable: false, detail: `schema "${schema}"` })
+const failure = (
+  schema: string,
+  operation: string,
+  _tag: "SchemaName" | "SchemaMissing" | "SchemaOlder" | "SchemaNewer"
+): StoreError => new StoreError({ operation, reason: { _tag, detail: `schema "${schema}"` } })
 
 export const tables = (sql: SqlClient.SqlClient, options: SchemaOptions): Tables => {
   const named = (table: string) => sql`${sql(`${options.schema ?? defaultSchema}.${table}`)}`
@@ -67,7 +70,10 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
   const statements = [initial(sql, schema, options.partitionCount ?? Partition.defaultCount), processing(sql, schema)]
   const applied = yield* sql`create schema if not exists ${sql(schema)}`.pipe(
     // Two first migrations at once: one of them may lose the race to the catalogue, after which the schema is there.
-    Effect.retry({ times: 3, while: (error) => sqlState(error) === "23505" || sqlState(error) === "42P06" }),
+    Effect.retry({
+      times: 3,
+      while: (error) => error.reason._tag === "UniqueViolation" || sqlState(error) === duplicateSchema
+    }),
     Effect.andThen(
       Migrator.make({})({
         table: `${schema}.migrations`,
@@ -85,12 +91,18 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
       SqlError: (error) => Effect.fail(toStoreError(operation)(error)),
       MigrationError: (error) =>
         Effect.fail(
-          new StoreError({ operation, reason: "Refused", isRetryable: false, detail: error.message, cause: error })
+          new StoreError({
+            operation,
+            reason: { _tag: "Refused", isRetryable: false, detail: error.message, cause: error }
+          })
         )
     })
   )
   return applied.map(([id, name]) => `${String(id).padStart(4, "0")}_${name}`)
 })
+
+/** SQLSTATE of a schema that is there already. */
+const duplicateSchema = "42P06"
 
 /** The migrations, in order; a released one never changes. */
 const migrationNames: ReadonlyArray<string> = ["0001_initial", "0002_processing"]
@@ -100,13 +112,13 @@ export const checkSchema = Effect.fnUntraced(function* (options: SchemaOptions) 
   const sql = yield* SqlClient.SqlClient
   const schema = options.schema ?? defaultSchema
   const operation = "Opening the store"
-  const wrong = (reason: StoreError["reason"]) => failure(schema, operation, reason)
+  const wrong = (tag: Parameters<typeof failure>[2]) => failure(schema, operation, tag)
   yield* checkName(schema, operation)
   const version = yield* sql<{ version: number | null }>`
     select max(migration_id) as version from ${sql(`${schema}.migrations`)}
   `.pipe(
     Effect.mapError(toStoreError(operation)),
-    Effect.mapError((error) => (error.reason === "SchemaMissing" ? wrong(error.reason) : error))
+    Effect.catchReason("StoreError", "SchemaMissing", () => Effect.fail(wrong("SchemaMissing")))
   )
   const applied = version[0]?.version ?? 0
   if (applied < migrationNames.length) return yield* wrong(applied === 0 ? "SchemaMissing" : "SchemaOlder")

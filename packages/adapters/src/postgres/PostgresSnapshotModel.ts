@@ -7,7 +7,7 @@ import { grouped } from "./Batcher.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
-import { toStoreError } from "./SqlFailure.ts"
+import { toStoreError } from "./PostgresFailure.ts"
 
 interface SnapshotRow {
   readonly tenant: string

@@ -7,7 +7,7 @@ import * as PostgresExecutionModel from "./PostgresExecutionModel.ts"
 import * as PostgresPartitionLeases from "./PostgresPartitionLeases.ts"
 import { type SchemaOptions, migrate } from "./PostgresSchema.ts"
 import * as PostgresSnapshotModel from "./PostgresSnapshotModel.ts"
-import { toStoreError } from "./SqlFailure.ts"
+import { toStoreError } from "./PostgresFailure.ts"
 
 export { type SchemaOptions, isSchemaName, migrate } from "./PostgresSchema.ts"
 

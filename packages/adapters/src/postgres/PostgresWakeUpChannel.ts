@@ -12,14 +12,21 @@
  * connection to each transaction, as PgBouncer may, does not carry LISTEN.
  */
 import { PgClient, PgConnection } from "@effect/sql-pg"
-import { type Delivery, WakeUpChannel, WakeUpChannelError, type WakeUpReader, type WakeUp } from "@refold/core"
+import {
+  type Delivery,
+  type WakeUp,
+  WakeUpChannel,
+  WakeUpChannelError,
+  type WakeUpChannelErrorReason,
+  type WakeUpReader
+} from "@refold/core"
 import { Duration, Effect, Fiber, Latch, Layer, Option, Queue, Schema, Scope } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { SqlError } from "effect/sql/SqlError"
 import { hash } from "node:crypto"
 import { texts } from "./Arrays.ts"
 import { type SchemaOptions, defaultSchema } from "./PostgresSchema.ts"
-import { sqlState, toStoreError } from "./SqlFailure.ts"
+import { isAccessRefused, sqlState, toStoreError } from "./PostgresFailure.ts"
 
 /** PostgreSQL takes less than 8,000 bytes. */
 const maxPayloadBytes = 7900
@@ -58,10 +65,12 @@ const make = Effect.fnUntraced(function* ({ schema = defaultSchema }: SchemaOpti
   const sql = yield* PgClient.PgClient
   if (sql.config.stream !== undefined) {
     return yield* new WakeUpChannelError({
-      operation: "Opening the stream",
-      reason: "Refused",
-      isRetryable: false,
-      detail: "an embedded database has one session and no other processes: use MemoryWakeUpChannel"
+      operation: "Opening the wake-up channel",
+      reason: {
+        _tag: "Refused",
+        isRetryable: false,
+        detail: "an embedded database has one session and no other processes: use MemoryWakeUpChannel"
+      }
     })
   }
   // A channel's name is as long as a schema's at most: with a prefix, not every schema's fits.
@@ -195,35 +204,29 @@ const toPayloads = (wakeUps: ReadonlyArray<WakeUp>): ReadonlyArray<string> => {
 
 const toChannelError =
   (operation: string) =>
-  (error: SqlError): WakeUpChannelError => {
-    const code = sqlState(error)
-    const { detail, isRetryable, reason } = toStoreError(operation)(error)
-    const said = detail === undefined ? {} : { detail }
-    if (code !== undefined && /^(28|3D000)/.test(code)) {
-      return new WakeUpChannelError({ operation, reason: "AccessDenied", isRetryable: false, ...said, cause: error })
-    }
-    // The server keeps notifications until the slowest listener has heard them.
-    if (reason === "Full" || code === "54000") {
-      return new WakeUpChannelError({ operation, reason: "Full", isRetryable: true, ...said, cause: error })
-    }
-    return new WakeUpChannelError({
-      operation,
-      reason: reason === "Unavailable" || reason === "ReadOnly" ? reason : "Refused",
-      isRetryable: isRetryable || reason === "ReadOnly",
-      ...said,
-      cause: error
-    })
-  }
+  (error: SqlError): WakeUpChannelError =>
+    new WakeUpChannelError({ operation, reason: { ...reasonOf(error), cause: error } })
+
+const reasonOf = (error: SqlError): WakeUpChannelErrorReason => {
+  const { isRetryable, reason } = toStoreError("")(error)
+  const detail = reason.detail === undefined ? {} : { detail: reason.detail }
+  if (isAccessRefused(error)) return { _tag: "AccessDenied", ...detail }
+  // The server keeps notifications until the slowest listener has heard them: 54000 says that there is no more room.
+  if (reason._tag === "Full" || sqlState(error) === "54000") return { _tag: "Full", isRetryable: true, ...detail }
+  return reason._tag === "Unavailable"
+    ? { _tag: "Unavailable", isRetryable, ...detail }
+    : reason._tag === "ReadOnly"
+      ? { _tag: "ReadOnly", isRetryable: true, ...detail }
+      : { _tag: "Refused", isRetryable, ...detail }
+}
 
 const answering = Effect.timeoutOrElse({
   duration: answerTimeout,
   orElse: () =>
     Effect.fail(
       new WakeUpChannelError({
-        operation: "Waiting for the stream",
-        reason: "Unavailable",
-        isRetryable: true,
-        detail: "the connection does not answer"
+        operation: "Waiting for the wake-up channel",
+        reason: { _tag: "Unavailable", isRetryable: true, detail: "the connection does not answer" }
       })
     )
 })

@@ -57,9 +57,7 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
             giveUp(asked),
             new WakeUpChannelError({
               operation,
-              reason: "Unavailable",
-              isRetryable: true,
-              detail: "it does not answer"
+              reason: { _tag: "Unavailable", isRetryable: true, detail: "it does not answer" }
             })
           )
       })
@@ -92,7 +90,7 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
     const version = /^redis_version:(\d+)\S*/m.exec(info)
     if (version === null || Number(version[1]) < leastMajorVersion) {
       const detail = version?.[0] ?? "it does not tell its version"
-      return yield* new WakeUpChannelError({ operation, reason: "TooOld", isRetryable: false, detail })
+      return yield* new WakeUpChannelError({ operation, reason: { _tag: "TooOld", detail } })
     }
     isOpen = true
     return redis

@@ -1,48 +1,48 @@
-/** Translates what Redis and its driver say at the adapter's edge. */
-import { WakeUpChannelError } from "@refold/core"
+/** Translates the answers of Redis and the errors of its driver at the adapter's edge. */
+import { WakeUpChannelError, type WakeUpChannelErrorReason } from "@refold/core"
 
 /**
  * Turns a failure of the driver into the port's error, for one operation.
  *
  * **Gotchas**
  *
- * Of what the server answers, only the first word is kept. The driver hangs the whole command on its error: of AUTH that
- * is the password.
+ * Only the first word of the server's answer is kept. The driver attaches the whole command to its error, which for AUTH
+ * holds the password.
  */
 export const toChannelError =
   (operation: string) =>
   (cause: unknown): WakeUpChannelError =>
     cause instanceof Error && cause.name === "ReplyError"
-      ? new WakeUpChannelError({ operation, ...classifyReply(cause.message) })
-      : new WakeUpChannelError({ operation, reason: "Unavailable", isRetryable: true, cause })
+      ? new WakeUpChannelError({ operation, reason: classifyReply(cause.message) })
+      : new WakeUpChannelError({ operation, reason: { _tag: "Unavailable", isRetryable: true, cause } })
 
-const classifyReply = (message: string): Pick<WakeUpChannelError, "reason" | "isRetryable" | "detail"> => {
+const classifyReply = (message: string): WakeUpChannelErrorReason => {
   const code = /^[A-Z]+/.exec(message)?.[0] ?? "ERR"
   switch (code) {
     case "NOAUTH":
     case "WRONGPASS":
     case "NOPERM":
     case "DENIED":
-      return { reason: "AccessDenied", isRetryable: false, detail: code }
+      return { _tag: "AccessDenied", detail: code }
     case "OOM":
-      return { reason: "Full", isRetryable: false }
+      return { _tag: "Full", isRetryable: false }
     case "READONLY":
-      return { reason: "ReadOnly", isRetryable: false }
+      return { _tag: "ReadOnly", isRetryable: false }
     case "WRONGTYPE":
-      return { reason: "WrongType", isRetryable: false }
-    // It starts, fails over, or runs somebody's long script.
+      return { _tag: "WrongType" }
+    // The server is starting, failing over, or running a long script.
     case "LOADING":
     case "BUSY":
     case "MASTERDOWN":
     case "CLUSTERDOWN":
     case "TRYAGAIN":
     case "NOREPLICAS":
-    // What it held is gone, by FLUSHALL for one: the next read makes the groups anew.
+    // The streams or the groups are gone, for example by FLUSHALL: the next read creates the groups again.
     case "UNBLOCKED":
     case "NOGROUP":
-      return { reason: "Unavailable", isRetryable: true, detail: code }
+      return { _tag: "Unavailable", isRetryable: true, detail: code }
   }
   return message.includes("max number of clients")
-    ? { reason: "Unavailable", isRetryable: true, detail: "maxclients is reached" }
-    : { reason: "Refused", isRetryable: false, detail: code }
+    ? { _tag: "Unavailable", isRetryable: true, detail: "maxclients is reached" }
+    : { _tag: "Refused", isRetryable: false, detail: code }
 }

@@ -107,9 +107,11 @@ const checkAddress = (url: Redacted.Redacted) =>
 
 const notAnAddress = new WakeUpChannelError({
   operation: "Connecting to Redis",
-  reason: "Unavailable",
-  isRetryable: false,
-  detail: "the address is not of the form redis://user:password@host:port"
+  reason: {
+    _tag: "Unavailable",
+    isRetryable: false,
+    detail: "the address is not of the form redis://user:password@host:port"
+  }
 })
 
 // --- Reading ----------------------------------------------------------------------------------------------------------
@@ -252,9 +254,7 @@ const decodeReply = (reply: unknown) =>
       onFailure: () =>
         new WakeUpChannelError({
           operation,
-          reason: "Refused",
-          isRetryable: false,
-          detail: "an answer of another shape"
+          reason: { _tag: "Refused", isRetryable: false, detail: "an answer of another shape" }
         })
     })
   )
@@ -316,6 +316,6 @@ const inOneGo = Effect.fnUntraced(function* (
   if (failure === undefined || failure === null) return
   const error = toChannelError(operation)(failure)
   // A primary that was demoted keeps its clients: the address may lead to another one by now.
-  if (error.reason === "ReadOnly") yield* connection.discard
+  if (error.reason._tag === "ReadOnly") yield* connection.discard
   return yield* error
 })

@@ -1,7 +1,23 @@
 /** The one error of every store: the storage failed, not the caller. */
 import { Schema } from "effect"
+import { errorMessage, errorReason } from "./ErrorReason.ts"
 
-const advice = {
+/** Why a store failed. Some reasons pass by themselves in one case and not in another: those say so in `isRetryable`. */
+export const StoreErrorReason = Schema.Union([
+  errorReason("Unavailable", { isRetryable: Schema.Boolean }),
+  errorReason("ReadOnly", {}),
+  errorReason("Full", {}),
+  errorReason("SchemaMissing", {}),
+  errorReason("SchemaOlder", {}),
+  errorReason("SchemaNewer", {}),
+  errorReason("SchemaName", {}),
+  errorReason("Locked", {}),
+  errorReason("Refused", { isRetryable: Schema.Boolean }),
+  errorReason("Invalid", {})
+])
+export type StoreErrorReason = typeof StoreErrorReason.Type
+
+const advice: Readonly<Record<StoreErrorReason["_tag"], string>> = {
   Unavailable: "the database cannot be reached: check that it runs and that the address is right, then try again",
   ReadOnly: "the database is read-only: connect to one that accepts writes",
   Full: "the database has no room left: free some, then try again",
@@ -15,32 +31,25 @@ const advice = {
 }
 
 /**
- * The store failed; nothing of the call was written, or all of it, where the connection was lost before the answer.
+ * The store failed. Nothing of the call was written; or all of it was, where the connection was lost before the answer.
  *
  * **Details**
  *
- * `reason` says what to do, `isRetryable` whether the same call may work later. Since it may have been made, repeat it with
- * the idempotency key that it had. `cause` is the driver's own error: for the log, never for branching.
+ * `reason` says what to do: `Effect.catchReason("StoreError", "ReadOnly", …)` handles one of them. `isRetryable` tells
+ * whether the same call may work later. Since it may have been made already, repeat it with the idempotency key that it had.
+ * `cause` is the driver's own error.
  */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   operation: Schema.String,
-  reason: Schema.Literals([
-    "Unavailable",
-    "ReadOnly",
-    "Full",
-    "SchemaMissing",
-    "SchemaOlder",
-    "SchemaNewer",
-    "SchemaName",
-    "Locked",
-    "Refused",
-    "Invalid"
-  ]),
-  isRetryable: Schema.Boolean,
-  detail: Schema.optionalKey(Schema.String),
-  cause: Schema.optionalKey(Schema.Defect())
+  reason: StoreErrorReason
 }) {
+  override readonly cause: unknown = this.reason.cause
+
+  get isRetryable(): boolean {
+    return "isRetryable" in this.reason ? this.reason.isRetryable : this.reason._tag === "Locked"
+  }
+
   override get message(): string {
-    return `${this.operation} failed: ${advice[this.reason]}${this.detail === undefined ? "" : ` (${this.detail})`}`
+    return errorMessage(this.operation, advice[this.reason._tag], this.reason.detail)
   }
 }

@@ -263,4 +263,4 @@ const settled = ({ events, move: { claim, pass } }: Moved<QueueMove>): Effect.Ef
   )
 
 /** A refusal of this commit's contents; other failures of the store are the operator's to mend, and no event's fault. */
-const isOwnRefusal = (error: StoreError): boolean => !error.isRetryable && error.reason === "Refused"
+const isOwnRefusal = (error: StoreError): boolean => !error.isRetryable && error.reason._tag === "Refused"

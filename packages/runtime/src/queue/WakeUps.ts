@@ -91,4 +91,7 @@ const publisherOf = (channel: WakeUpChannel["Service"]) => {
 }
 
 const failureOf = (detail: string) =>
-  new WakeUpChannelError({ operation: "Publishing wake-ups", reason: "Unavailable", isRetryable: true, detail })
+  new WakeUpChannelError({
+    operation: "Publishing wake-ups",
+    reason: { _tag: "Unavailable", isRetryable: true, detail }
+  })

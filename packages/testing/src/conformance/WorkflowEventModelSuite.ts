@@ -160,7 +160,7 @@ export const eventModelSuite: ReadonlyArray<Check<WorkflowEventModel>> = [
           const place = call.indexOf(bad) + 1
           yield* equal(
             `a call of ${call.length} commits, whose commit ${place} bears ${what}`,
-            Result.isFailure(answer) ? answer.failure.reason : "answered",
+            Result.isFailure(answer) ? answer.failure.reason._tag : "answered",
             "Refused"
           )
         }
