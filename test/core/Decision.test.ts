@@ -341,6 +341,27 @@ describe("Decision.start", () => {
     assert.deepStrictEqual(Result.getOrThrow(startOf({})).events[0].payload, { cents: 0 })
   })
 
+  it("must bring the fields that the definition's initial data leaves out", () => {
+    const Loan = Workflow.make({
+      name: "loan",
+      events: {},
+      data: Schema.Struct({ customer: Schema.String, due: Schema.DateTimeUtcFromString, paid: Schema.Int }),
+      initial: { state: "Open", data: { paid: 0 } },
+      states: { Open: {} }
+    })
+    const due = "2025-03-01T12:00:00.000Z"
+    const [started] = Result.getOrThrow(Decision.start(Loan, { data: { customer: "ann", due } })).events
+    assert.deepStrictEqual(started.payload, { paid: 0, customer: "ann", due })
+    for (const request of [{}, { data: { customer: "ann" } }]) {
+      const refused = rejection(Decision.start(Loan, request))
+      assert.instanceOf(refused, Decision.PayloadInvalid)
+      assert.strictEqual(refused.path, request.data === undefined ? "/customer" : "/due")
+      assert.match(refused.message, /^The payload of workflow.started at \/\w+ is refused by its schema: Missing key/)
+    }
+    const refused = rejection(Decision.start(Loan, { data: { customer: "ann", due: "noon" } }))
+    assert.match(refused.message, /^The payload of workflow.started at \/due is refused by its schema: /)
+  })
+
   it("takes first data that is no object as it is", () => {
     const Tally = Workflow.make({
       name: "tally",

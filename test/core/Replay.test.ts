@@ -10,7 +10,7 @@ const folded = (events: ReadonlyArray<WorkflowEvent>, bounds?: Replay.Bounds) =>
 
 const corrupt = (
   events: ReadonlyArray<WorkflowEvent>,
-  from?: ExecutionState.ExecutionState<typeof Invoice.initial.data>
+  from?: ExecutionState.ExecutionState<Workflow.DataOf<typeof Invoice>>
 ) => Result.getOrThrow(Result.flip(Replay.fold(Invoice, from, events)))
 
 describe("Replay.fold", () => {
@@ -71,6 +71,31 @@ describe("Replay.fold", () => {
     assert.isDefined(second)
     assert.isDefined(third)
     assert.deepStrictEqual(folded([first, first, second, first, third, second, third]), folded(addedLog(2)))
+  })
+
+  it("needs a start with data where the definition leaves fields to it, whatever comes first", () => {
+    const Part = Workflow.make({
+      ...Invoice.options,
+      data: Schema.Struct({ cents: Schema.Int, paidAt: Schema.DateTimeUtcFromString }),
+      initial: { state: "Draft", data: { cents: 0 } },
+      evolve: { Added: (data, { cents }) => ({ ...data, cents: data.cents + cents }) }
+    })
+    const fold = (events: ReadonlyArray<WorkflowEvent>) => Replay.fold(Part, undefined, events)
+    const payload = { cents: 1, paidAt: "2025-03-01T12:00:00.000Z" }
+    const started = { ...startedEvent, payload }
+    assert.strictEqual(Result.getOrThrow(fold([started, eventAt(2)]))?.data.cents, 6)
+    assert.isUndefined(Result.getOrThrow(fold([])))
+    const { payload: _payload, ...bare } = startedEvent
+    for (const first of [bare, eventAt(1), eventAt(1, { event_name: "Cancelled" })]) {
+      const broken = Result.getOrThrow(Result.flip(fold([first, eventAt(2)])))
+      assert.strictEqual(
+        broken.message,
+        `The log of execution "invoice-1" breaks at position 1: no data precedes it: the definition leaves paidAt to the event that starts the execution`
+      )
+    }
+    const [first, second] = [started, eventAt(2)]
+    const streamed = Effect.runSync(Replay.foldStream(Part, undefined, Stream.make(first, second)))
+    assert.deepStrictEqual(streamed, Result.getOrThrow(fold([first, second])))
   })
 
   it("changes neither the state it goes on from nor the one it handed out", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Predicate, Result, Schema } from "effect"
-import { type Json, Upcast, Workflow } from "@refold/core"
+import { type Json, Upcast, Workflow, type WorkflowEvent } from "@refold/core"
 import { oddNames } from "../arbitraries/Identifier.ts"
 import { Invoice, eventAt, startedEvent } from "./Invoice.ts"
 
@@ -71,6 +71,30 @@ describe("Workflow.make", () => {
     assert.throws(make, /^Workflow "sample": the initial data\/count is refused by its schema: /)
   })
 
+  it("refuses a table with an event that the definition does not have, as reuse may leave it", () => {
+    const { Done: _done, ...events } = base.events
+    assert.throws(
+      () => Workflow.make({ ...base, events }),
+      /^Workflow "base": state "Open" accepts "Done", which is no event of the definition$/
+    )
+  })
+
+  it("keeps its options, from which the next version is made", () => {
+    const first = Workflow.make(base)
+    assert.strictEqual(first.options, base)
+    const second = Workflow.make({
+      ...first.options,
+      version: 2,
+      events: { ...first.options.events, Reopened: Empty },
+      states: { ...first.options.states, Closed: { Reopened: "Open" } }
+    })
+    assert.deepStrictEqual(Object.keys(second.events), ["Added", "Done", "Reopened"])
+    assert.deepStrictEqual([...second.transitions.keys()], ["Open", "Closed"])
+    const added = eventAt(2, { payload: { cents: 1 }, schema_version: 1 })
+    assert.deepStrictEqual(second.foldEvent({ cents: 1 }, added), { cents: 2 })
+    assert.strictEqual(Workflow.make({ ...first.options }).fingerprint, first.fingerprint)
+  })
+
   it("takes any name that an object inherits", () => {
     for (const name of oddNames) {
       const workflow = named({ name, event: name, state: name })
@@ -93,6 +117,89 @@ const base = {
     })
   }
 } as const
+
+describe("Workflow.make with a part of the initial data", () => {
+  const Data = Schema.Struct({
+    customer: Schema.String,
+    due: Schema.DateTimeUtcFromString,
+    paid: Schema.DateTimeUtcFromString,
+    note: Schema.optionalKey(Schema.String)
+  })
+  const part = { name: "part", events: { Noted: Empty }, states: { Open: { Noted: "Open" } } } as const
+  const paid = DateTime.makeUnsafe("2025-03-01T12:00:00.000Z")
+  const Part = Workflow.make({ ...part, data: Data, initial: { state: "Open", data: { paid } } })
+  const reason = "no data precedes it: the definition leaves customer, due to the event that starts the execution"
+
+  it("merges a start over what it gives, as JSON", () => {
+    assert.deepStrictEqual(Part.firstData(undefined), { paid: "2025-03-01T12:00:00.000Z" })
+    assert.deepStrictEqual(Part.firstData({ customer: "ann", due: "soon", paid: "never" }), {
+      customer: "ann",
+      due: "soon",
+      paid: "never"
+    })
+    assert.deepStrictEqual(Part.initial, { state: "Open", data: { paid } })
+  })
+
+  it("has no data before the start, and says which fields are missing", () => {
+    assert.deepStrictEqual(Part.origin, new Workflow.Unfoldable(reason))
+    assert.strictEqual(Part.foldEvent(Part.origin, eventAt(1, { event_name: "Noted" })), Part.origin)
+    const { payload: _payload, ...bare } = startedEvent
+    assert.strictEqual(Part.foldEvent(Part.origin, bare), Part.origin)
+    const payload = { customer: "ann", due: "2025-03-01T12:00:00.000Z", paid: "2025-03-01T12:00:00.000Z" }
+    const folded = Part.foldEvent(Part.origin, { ...startedEvent, payload })
+    assert.deepStrictEqual(folded, { customer: "ann", due: paid, paid })
+  })
+
+  it("has the whole data where only optional fields are left out", () => {
+    const data = { customer: "ann", due: paid, paid }
+    assert.deepStrictEqual(Workflow.make({ ...part, data: Data, initial: { state: "Open", data } }).origin, data)
+    assert.deepStrictEqual(Workflow.open("log").origin, {})
+  })
+
+  it("takes a part of a class's fields, and of data whose fields are checked together", () => {
+    class Range extends Schema.Class<Range>("Range")({ from: Schema.Int, to: Schema.DateTimeUtcFromString }) {}
+    const Ranged = Workflow.make({ ...part, data: Range, initial: { state: "Open", data: { from: 1 } } })
+    assert.deepStrictEqual(Ranged.firstData({ to: "later" }), { from: 1, to: "later" })
+    const Ordered = Schema.Struct({ from: Schema.Int, to: Schema.Int }).check(
+      Schema.makeFilter(({ from, to }) => from <= to)
+    )
+    const Checked = Workflow.make({ ...part, data: Ordered, initial: { state: "Open", data: { from: 3 } } })
+    assert.isTrue(Result.isSuccess(Checked.checkData({ from: 3, to: 4 })))
+    assert.isTrue(Result.isFailure(Checked.checkData({ from: 3, to: 2 })))
+    const inverted = () =>
+      Workflow.make({ ...part, data: Ordered, initial: { state: "Open", data: { from: 3, to: 2 } } })
+    assert.throws(inverted, Workflow.InvalidDefinition)
+  })
+
+  it("refuses a part that the schema refuses, a field it does not have, and a part of what is no struct", () => {
+    const wrong = [
+      [
+        () => Workflow.make({ ...part, data: Data, initial: { state: "Open", data: unchecked({ note: 1 }) } }),
+        "/note is"
+      ],
+      [
+        () => Workflow.make({ ...part, data: Data, initial: { state: "Open", data: unchecked({ stray: 1 }) } }),
+        "/stray is"
+      ],
+      [
+        () =>
+          Workflow.make({
+            ...part,
+            data: Schema.Union([Schema.Struct({ a: Schema.Int }), Schema.Struct({ b: Schema.Int })]),
+            initial: { state: "Open", data: unchecked({}) }
+          }),
+        "/a is"
+      ]
+    ] as const
+    for (const [make, where] of wrong) {
+      assert.throws(make, Workflow.InvalidDefinition)
+      assert.throws(make, `Workflow "part": the initial data${where} refused by its schema: `)
+    }
+  })
+})
+
+/** A value that the compiler does not look into, as a program without types would give. */
+const unchecked = (value: unknown) => JSON.parse(JSON.stringify(value))
 
 describe("Workflow.fingerprint", () => {
   const { fingerprint } = Workflow.make(base)
@@ -274,6 +381,20 @@ describe("Workflow.decodePayload", () => {
     })
   })
 
+  it("names the first place where several members of a union are refused", () => {
+    const either = Workflow.make({
+      name: "either",
+      events: { Done: Schema.Union([Schema.Struct({ a: Schema.Int }), Schema.Struct({ b: Schema.Int })]) },
+      data: Empty,
+      initial: { state: "Open", data: {} },
+      states: { Open: { Done: "Open" } }
+    })
+    assert.deepStrictEqual(Result.getOrThrow(Result.flip(either.decodePayload("Done", {}))), {
+      path: "/a",
+      problem: "is refused by its schema: Missing key"
+    })
+  })
+
   it("writes keys into the pointer as one writes them there", () => {
     const odd = Workflow.make({
       name: "odd",
@@ -284,6 +405,71 @@ describe("Workflow.decodePayload", () => {
     })
     const { path } = Result.getOrThrow(Result.flip(odd.decodePayload("Done", { "a/b": { 'say "~]"': ["x"] } })))
     assert.strictEqual(path, '/a~1b/say "~0]"/0')
+  })
+})
+
+describe("Workflow.decodeEvent", () => {
+  const decode = (event: WorkflowEvent) => Workflow.decodeEvent(Invoice, event)
+  const reasonOf = (event: WorkflowEvent) => Result.getOrThrow(Result.flip(decode(event))).reason
+
+  it("decodes the payload by its event, and keeps the rest", () => {
+    const paid = eventAt(2, { event_name: "Paid", payload: { at: "2025-03-01T12:00:00.000Z" }, schema_version: 1 })
+    const event = Result.getOrThrow(decode(paid))
+    assert.deepStrictEqual<unknown>(event, {
+      ...paid,
+      payload: { at: DateTime.makeUnsafe("2025-03-01T12:00:00.000Z") }
+    })
+    assert.strictEqual(event.event_name === "Paid" ? event.payload.at.epochMilliseconds : 0, 1740830400000)
+  })
+
+  it("brings an older payload to the current version, and says which that is", () => {
+    const added = eventAt(2, { payload: { euros: 2 }, schema_version: 1 })
+    assert.deepStrictEqual<unknown>(Result.getOrThrow(decode(added)), {
+      ...added,
+      payload: { cents: 200 },
+      schema_version: 2
+    })
+  })
+
+  it("reads the event that starts an execution, whose payload is the first data", () => {
+    const payload = { cents: 7, paidAt: "2025-03-01T12:00:00.000Z" }
+    const started = Result.getOrThrow(decode({ ...startedEvent, payload }))
+    assert.deepStrictEqual(started.payload, { cents: 7, paidAt: DateTime.makeUnsafe(payload.paidAt) })
+    const { payload: _payload, ...bare } = startedEvent
+    assert.deepStrictEqual(Result.getOrThrow(decode(bare)).payload, { cents: 0 })
+  })
+
+  it("checks what it reads, unlike a fold, and gives the reason why it cannot", () => {
+    assert.match(reasonOf(eventAt(2, { payload: { cents: 0.5 } })), /^its payload\/cents is refused by its schema: /)
+    assert.strictEqual(
+      reasonOf(eventAt(2, { schema_version: 3 })),
+      "its payload has schema version 3, but this definition knows versions up to 2"
+    )
+    assert.match(
+      reasonOf({ ...startedEvent, payload: { cents: "7" } }),
+      /^its payload\/cents is refused by its schema: /
+    )
+    assert.deepStrictEqual(
+      Result.getOrThrow(Result.flip(decode(eventAt(2, { event_name: "toString" })))).message,
+      `Workflow "invoice" cannot read event 2 of execution "invoice-1" (toString): it is no event of the definition`
+    )
+  })
+
+  it("leaves an event without a payload without one", () => {
+    const Bell = Workflow.make({
+      name: "bell",
+      events: { Rung: Schema.Undefined },
+      data: Empty,
+      initial: { state: "Open", data: {} },
+      states: { Open: { Rung: "Open" } }
+    })
+    const { payload: _payload, ...rung } = eventAt(2, { event_name: "Rung", schema_version: 1 })
+    assert.deepStrictEqual<unknown>(Result.getOrThrow(Workflow.decodeEvent(Bell, rung)), rung)
+  })
+
+  it("gives every event of an open definition as it is", () => {
+    const noted = eventAt(2, { event_name: "Noted", payload: [1], schema_version: 1 })
+    assert.deepStrictEqual(Result.getOrThrow(Workflow.decodeEvent(Workflow.open("log"), noted)), noted)
   })
 })
 

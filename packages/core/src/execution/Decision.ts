@@ -183,13 +183,7 @@ export const start = <State extends string, Data>(
   if (Result.isFailure(names)) return Result.fail(names.failure)
   const refused = ({ path, problem }: Json.JsonProblem) =>
     new PayloadInvalid({ eventName: startedEventName, path, problem })
-  return workflow.encodeData(workflow.initial.data).pipe(
-    Result.flatMap((initial) =>
-      Json.check(
-        request.data === undefined ? initial : { ...Json.asObject(initial), ...request.data },
-        options.maxPayloadBytes
-      )
-    ),
+  return Json.check(workflow.firstData(request.data), options.maxPayloadBytes).pipe(
     Result.flatMap((data) => Result.map(workflow.checkData(data), () => data)),
     Result.mapError(refused),
     Result.map((payload) => ({

@@ -82,7 +82,10 @@ export const evolve = <State extends string, Data>(
 const ownData = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined
-): Data => workflow.ownData(from === undefined ? workflow.initial.data : from.data)
+): Data | Unfoldable => {
+  const data = from === undefined ? workflow.origin : from.data
+  return data instanceof Unfoldable ? data : workflow.ownData(data)
+}
 
 /**
  * Folds more events in. This loop is what a replay costs: it looks nothing up twice, and makes one state at its end. Events
@@ -91,7 +94,7 @@ const ownData = <State extends string, Data>(
 const advance = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined,
-  owned: Data,
+  owned: Data | Unfoldable,
   events: ReadonlyArray<WorkflowEvent>,
   { to, until }: Bounds
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => {
@@ -112,7 +115,7 @@ const advance = <State extends string, Data>(
       eventName = event.event_name
       plain = plainHandlers.get(eventName)
     }
-    if (plain !== undefined) {
+    if (plain !== undefined && !(data instanceof Unfoldable)) {
       const begun = place
       let next: WorkflowEvent | undefined = event
       while (
@@ -143,7 +146,7 @@ const advance = <State extends string, Data>(
     position = event.position
     last = event
   }
-  if (last === undefined) return Result.succeed(from)
+  if (last === undefined || data instanceof Unfoldable) return Result.succeed(from)
   return Result.succeed({
     tenant,
     executionId,

@@ -1,5 +1,5 @@
 /** The types of a workflow definition: what a user writes, and what `make` and `open` compile it to. */
-import type { Result } from "effect"
+import type { Result, Types } from "effect"
 import { Schema } from "effect"
 import type * as Json from "../event/Json.ts"
 import type { Submission } from "../event/Submission.ts"
@@ -51,14 +51,56 @@ export type EvolveHandler<Data, Payload> = {
   bivariant(data: Data, payload: Payload, event: WorkflowEvent): Data
 }["bivariant"]
 
+/** What `initial.data` is: those fields that it gives. Data that is no object, or one of several, is given whole. */
+export type InitialData<Data, Given extends keyof Data> = [IsDivisible<Data>] extends [true]
+  ? { readonly [Field in Given]: Data[Field] }
+  : NoInfer<Data>
+
+/** Whether a part of the data can be given: it is an object, and of one shape. */
+type IsDivisible<Data> = [Data] extends [ReadonlyArray<unknown>]
+  ? false
+  : [Data] extends [object]
+    ? IsOneShape<Data, Data>
+    : false
+
+type IsOneShape<Data, Whole> = Data extends unknown ? ([Whole] extends [Data] ? true : false) : never
+
+/** What a start must bring, as JSON: the fields that the initial data leaves out. It may bring the others too. */
+export type StartData<Data, EncodedData, Given extends keyof Data> = EncodedData extends Schema.JsonArray
+  ? NoStartData
+  : EncodedData extends object
+    ? [InitialData<Data, Given>] extends [Data]
+      ? Partial<EncodedData>
+      : StartFields<EncodedData, Given>
+    : NoStartData
+
+/** Nothing: data that is no object cannot be merged with the initial data. */
+type NoStartData = { readonly [field: string]: never }
+
+type StartFields<EncodedData, Given> = Types.Simplify<
+  { readonly [Field in keyof EncodedData as Field extends Given ? never : Field]: EncodedData[Field] } & {
+    readonly [Field in keyof EncodedData as Field extends Given ? Field : never]?: EncodedData[Field]
+  }
+>
+
 /** What `make` compiles: the whole definition, as data and pure functions. */
-export interface Options<State extends string, Data, EncodedData extends Json.Json, Events extends EventSchemas> {
+export interface Options<
+  State extends string,
+  Data,
+  EncodedData extends Json.Json,
+  Events extends EventSchemas,
+  Given extends keyof Data = keyof Data
+> {
   readonly name: string
   /** Version of the definition, 1 or more. An execution keeps the version it was started with. */
   readonly version?: number
   readonly events: Events
   readonly data: Schema.ConstraintCodec<Data, EncodedData>
-  readonly initial: { readonly state: NoInfer<State>; readonly data: NoInfer<Data> }
+  /**
+   * Where an execution begins. Fields left out of the data have no default: every start must bring them. The schema of such
+   * data must be a `Schema.Struct`.
+   */
+  readonly initial: { readonly state: NoInfer<State>; readonly data: InitialData<Data, Given> }
   /** Every state, with the events it accepts and where each leads. */
   readonly states: {
     readonly [From in State]: {
@@ -95,7 +137,13 @@ export class Unfoldable {
  * Methods take their arguments bivariantly, so that a registry can hold definitions of different data as `Workflow`. A
  * definition is only ever given data that it made itself.
  */
-export interface Workflow<State extends string = string, Data = unknown, Events extends EventSchemas = EventSchemas> {
+export interface Workflow<
+  State extends string = string,
+  Data = unknown,
+  Events extends EventSchemas = EventSchemas,
+  Start = unknown,
+  Initial = unknown
+> {
   readonly name: string
   /** 0 for an open definition: see `Workflow.open`. */
   readonly version: number
@@ -106,16 +154,24 @@ export interface Workflow<State extends string = string, Data = unknown, Events 
   readonly events: Events
   /** Schema of the execution's data. */
   readonly dataSchema: Schema.Constraint
-  readonly initial: { readonly state: State; readonly data: Data }
+  /** Where an execution begins, as the definition says it; the data may lack fields. */
+  readonly initial: { readonly state: State; readonly data: Initial }
+  /** The data before the first event; unfoldable where the definition leaves fields to the start. */
+  readonly origin: Data | Unfoldable
+  /** The first data of an execution, as JSON that is not yet checked: the initial data, with `start` merged over it. */
+  firstData(start: Start | undefined): unknown
   /** For each state, the targets of each event it accepts. Empty for an open definition, which accepts every event. */
   readonly transitions: Transitions
   readonly finalStates: ReadonlySet<string>
   /** The data as a fold may keep it: a value that `foldEvent` may change without anybody else seeing the change. */
   ownData(data: Data): Data
-  /** The data after the event; may change and return the data it is given. Fails only for a payload that no version reads. */
-  foldEvent(owned: Data, event: WorkflowEvent): Data | Unfoldable
+  /** The data after the event; may change and return the data it is given. Fails for a payload that no version reads, and
+   * for an event without a start before it where there is no data to fold it into. */
+  foldEvent(owned: Data | Unfoldable, event: WorkflowEvent): Data | Unfoldable
   /** Fast path of the fold: for an event named here, at this schema version, `foldEvent` only calls the handler. */
   readonly plainHandlers: ReadonlyMap<string, PlainHandler<Data>>
+  /** The payload of a stored event, decoded from whichever version wrote it, or the reason why that is not possible. */
+  readPayload(event: WorkflowEvent): Result.Result<unknown, string>
   /** The payload of a new event, decoded, or why it is refused. A key that the schema does not name is refused. */
   decodePayload(eventName: string, payload: Json.Json | undefined): Result.Result<unknown, Json.JsonProblem>
   /** Current version of the event's payload schema: the version that a new event is written with. */
@@ -128,6 +184,17 @@ export interface Workflow<State extends string = string, Data = unknown, Events 
   decodeData(data: Json.Json): Result.Result<Data, Json.JsonProblem>
   /** Whether a value is data of this definition. */
   isData(data: unknown): data is Data
+}
+
+/** A definition of `make`. It keeps its options, so that the next version can reuse them. */
+export interface DefinedWorkflow<
+  State extends string,
+  Data,
+  EncodedData extends Json.Json,
+  Events extends EventSchemas,
+  Given extends keyof Data = keyof Data
+> extends Workflow<State, Data, Events, StartData<Data, EncodedData, Given>, InitialData<Data, Given>> {
+  readonly options: Options<State, Data, EncodedData, Events, Given>
 }
 
 /** For each state, the targets of each event it accepts. */

@@ -1,5 +1,5 @@
 /** Codecs between a schema's values and the JSON that is stored of them. */
-import { JsonPointer, Result, Schema, SchemaAST } from "effect"
+import { JsonPointer, Result, Schema, SchemaAST, SchemaIssue } from "effect"
 import * as Json from "../event/Json.ts"
 
 /**
@@ -24,7 +24,7 @@ export interface JsonCodec<Type> {
   /** Decodes and checks, and refuses keys that the schema does not name: they would be stored, but no reader would see them. */
   readonly validateStrictly: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
   /** Encodes, and refuses what JSON cannot hold or the schema does not name: the stored value loses nothing. */
-  readonly encode: (value: Type) => Result.Result<Json.Json, Json.JsonProblem>
+  readonly encode: (value: unknown) => Result.Result<Json.Json, Json.JsonProblem>
   /** Decodes stored JSON; checks it only where decoding needs to. */
   readonly decode: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
   readonly is: (value: unknown) => value is Type
@@ -37,7 +37,7 @@ export const make = <Type, Encoded extends Json.Json | undefined>(
   const strictly = { onExcessProperty: "error" } as const
   const validate = Schema.decodeUnknownResult(schema)
   const validateStrictly = Schema.decodeUnknownResult(schema, strictly)
-  const encode = Schema.encodeResult(schema, strictly)
+  const encode = Schema.encodeUnknownResult(schema, strictly)
   const isPlain = isPlainSchema(schema.ast)
   const isTrusted = (_stored: unknown): _stored is Type => isPlain
   const storable = (json: unknown) => Json.check(json, Number.POSITIVE_INFINITY)
@@ -79,14 +79,14 @@ const isJsonKind = (ast: SchemaAST.AST): boolean => {
   }
 }
 
-/** The schema's message, whose path `["rows"][0]` becomes a JSON pointer. */
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The first issue that the schema found: several are often one mistake, seen from each member of a union. */
 const toProblem = (error: Schema.SchemaError): Json.JsonProblem => {
-  const [problem = error.message, ...where] = error.message.split("\n  at ")
-  const path = where
-    .join("")
-    .replaceAll(
-      /\[("(?:[^"\\]|\\.)*"|\d+)\]/g,
-      (_, key: string) => `/${JsonPointer.escapeToken(String(JSON.parse(key)))}`
-    )
-  return { path, problem: `is refused by its schema: ${problem}` }
+  const [first] = issuesOf(error.issue).issues
+  const keys = (first?.path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment))
+  return {
+    path: keys.map((key) => `/${JsonPointer.escapeToken(key)}`).join(""),
+    problem: `is refused by its schema: ${first?.message ?? error.message}`
+  }
 }

@@ -3,8 +3,9 @@ import { Result, Schema } from "effect"
 import * as Identifier from "../event/Identifier.ts"
 import * as Json from "../event/Json.ts"
 import type { WorkflowEvent } from "../event/WorkflowEvent.ts"
-import { InvalidDefinition, type Workflow } from "./Definition.ts"
+import { type EventSchemas, InvalidDefinition, Unfoldable, type Workflow } from "./Definition.ts"
 import * as Fingerprint from "./Fingerprint.ts"
+import * as Start from "./Start.ts"
 
 /** Data of an open workflow. */
 export type OpenData = { [key: string]: Json.Json }
@@ -22,7 +23,7 @@ export const isOpen = (workflow: { readonly version: number }): boolean => workf
  *
  * Throws {@link InvalidDefinition} for a name that is empty or too long.
  */
-export const open = (name: string): Workflow<string, OpenData> => {
+export const open = (name: string): Workflow<string, OpenData, EventSchemas, Schema.JsonObject, OpenData> => {
   const problem = Identifier.problem(name)
   if (problem !== undefined) throw new InvalidDefinition({ workflow: name, problem: `the name ${problem}` })
   return {
@@ -33,11 +34,14 @@ export const open = (name: string): Workflow<string, OpenData> => {
     events: {},
     dataSchema: Schema.Record(Schema.String, Schema.Json),
     initial: { state: "started", data: {} },
+    origin: {},
+    firstData: (start) => Start.merge({}, start),
     transitions: new Map(),
     finalStates: new Set(),
     ownData: (data) => ({ ...data }),
     foldEvent: mergeInto,
     plainHandlers: new Map(),
+    readPayload: ({ payload }) => Result.succeed(payload),
     decodePayload: (_eventName, payload) => (payload === undefined ? Result.succeed(undefined) : objectOnly(payload)),
     schemaVersion: () => 1,
     checkData: objectOnly,
@@ -48,9 +52,9 @@ export const open = (name: string): Workflow<string, OpenData> => {
 }
 
 /** Merges the event's payload into data that the caller owns. No key of a payload can reach a prototype. */
-const mergeInto = (data: OpenData, event: WorkflowEvent): OpenData => {
+const mergeInto = (data: OpenData | Unfoldable, event: WorkflowEvent): OpenData | Unfoldable => {
   const payload = Json.asObject(event.payload)
-  if (payload === undefined) return data
+  if (payload === undefined || data instanceof Unfoldable) return data
   for (const key of Object.keys(payload)) {
     const value = payload[key]
     if (value === undefined) continue
