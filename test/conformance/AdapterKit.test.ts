@@ -24,7 +24,7 @@ describe("The kits of an adapter", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(
         yield* kitsOf(Layer.merge(MemoryStore.layer, MemoryWakeUpChannel.layer)),
-        KitName.literals.filter((name) => name !== "DurableEventStream")
+        KitName.literals.filter((name) => name !== "DurableWakeUpChannel")
       )
       assert.deepStrictEqual(yield* kitsOf(MemoryWakeUpChannel.layer), ["WakeUpChannel"])
       assert.deepStrictEqual(yield* kitsOf(MemoryStore.layer, ["PartitionLeases"]), ["PartitionLeases"])
@@ -108,10 +108,10 @@ describe("The kits of an adapter", () => {
         titles.push(title)
         await run()
       },
-      { kits: ["DurableEventStream"] }
+      { kits: ["DurableWakeUpChannel"] }
     )
     assert.strictEqual(titles.length, 5)
-    assert.isTrue(titles.every((title) => title.startsWith("DurableEventStream: ")))
+    assert.isTrue(titles.every((title) => title.startsWith("DurableWakeUpChannel: ")))
   })
 
   it("tell an absent field from one that is undefined, and show where values differ", async () => {
@@ -137,7 +137,7 @@ describe("The kits of an adapter", () => {
         "    the first read of a reader:",
         '    expected: {"deliveries":[],"hasGap":true}',
         '       found: {"deliveries":[],"hasGap":true,"lag":undefined}',
-        "          at: .lag, which should not be there"
+        "          at: .lag, which should be absent"
       ].join("\n")
     )
   })

@@ -3,5 +3,5 @@ import { testAdapter } from "@refold/testing/conformance"
 import { MemoryWakeUpChannel } from "@refold/adapters/memory"
 
 describe("MemoryWakeUpChannel", async () => {
-  await testAdapter(MemoryWakeUpChannel.layer, it, { kits: ["WakeUpChannel", "DurableEventStream"] })
+  await testAdapter(MemoryWakeUpChannel.layer, it, { kits: ["WakeUpChannel", "DurableWakeUpChannel"] })
 })

@@ -1,11 +1,11 @@
 /**
- * The kits of an adapter in one call: each promise of each port that a layer provides, as a test, as data, or at once.
+ * The conformance kits of an adapter: every promise of every port that a layer provides, as tests, as data, or in one run.
  *
  * **Details**
  *
- * Every check builds the layer anew, and closes it after. A store that is slow to open may be opened once, and given as
- * `Layer.succeedContext` of its services: checks leave each other alone, also in a store that holds data. The kit of
- * `PartitionLeases` wants a store in which nobody else takes leases meanwhile, and its checks one after another.
+ * Every check builds the layer, and closes it afterwards. A store that opens slowly can be opened once and passed as
+ * `Layer.succeedContext` of its services, because checks do not affect each other, even in a store with data. The kit of
+ * `PartitionLeases` is the exception: it needs a store in which nothing else takes leases, and runs its checks one by one.
  */
 import {
   WakeUpChannel,
@@ -26,7 +26,7 @@ import { processingModelSuite } from "./WorkflowEventProcessingModelSuite.ts"
 import { executionModelSuite } from "./WorkflowExecutionModelSuite.ts"
 import { snapshotModelSuite } from "./WorkflowSnapshotModelSuite.ts"
 
-/** A kit of each port; `DurableEventStream` is of streams that keep what was not acknowledged, and runs when named alone. */
+/** One kit per port. `DurableWakeUpChannel` is for channels that keep unacknowledged wake-ups, and runs only when named. */
 export const KitName = Schema.Literals([
   "WorkflowEventModel",
   "WorkflowSnapshotModel",
@@ -34,25 +34,25 @@ export const KitName = Schema.Literals([
   "WorkflowEventProcessingModel",
   "PartitionLeases",
   "WakeUpChannel",
-  "DurableEventStream"
+  "DurableWakeUpChannel"
 ])
 export type KitName = typeof KitName.Type
 
 export interface KitOptions {
-  /** By default the kit of every port that the layer provides. */
+  /** The kits to run; by default those of every port that the layer provides. */
   readonly kits?: Array.NonEmptyReadonlyArray<KitName>
 }
 
-/** One promise, with all that it needs. */
+/** One promise, with everything that its check needs. */
 export interface AdapterCheck {
   readonly kit: KitName
   readonly title: string
   readonly check: Effect.Effect<void, PromiseBroken>
-  /** The same for runners that know promises. */
+  /** The same check, for runners that expect a promise. */
   readonly run: () => Promise<void>
 }
 
-/** The adapter breaks the promise; the message says what was expected and what was found. */
+/** The adapter breaks a promise. The message contains the expected and the actual value. */
 export class PromiseBroken extends Schema.TaggedError<PromiseBroken>()("PromiseBroken", {
   kit: KitName,
   promise: Schema.String,
@@ -64,7 +64,7 @@ export class PromiseBroken extends Schema.TaggedError<PromiseBroken>()("PromiseB
   }
 }
 
-/** Some of the promises are broken. */
+/** The adapter breaks some promises. */
 export class AdapterUnfit extends Schema.TaggedError<AdapterUnfit>()("AdapterUnfit", {
   checkCount: Schema.Int,
   broken: Schema.Array(Schema.instanceOf(PromiseBroken))
@@ -75,7 +75,7 @@ export class AdapterUnfit extends Schema.TaggedError<AdapterUnfit>()("AdapterUnf
   }
 }
 
-/** A kit cannot run on the layer. */
+/** The layer lacks a port that a kit needs. */
 export class PortMissing extends Schema.TaggedError<PortMissing>()("PortMissing", {
   kit: KitName,
   port: Schema.String
@@ -85,7 +85,7 @@ export class PortMissing extends Schema.TaggedError<PortMissing>()("PortMissing"
   }
 }
 
-/** No kit is of a port that the layer provides, so that nothing would be checked. */
+/** The layer provides no port that has a kit, so nothing would be checked. */
 export class NothingToCheck extends Schema.TaggedError<NothingToCheck>()("NothingToCheck", {}) {
   override get message(): string {
     return `The layer provides none of the ports that have a kit: ${defaultKits.join(", ")}`
@@ -93,11 +93,11 @@ export class NothingToCheck extends Schema.TaggedError<NothingToCheck>()("Nothin
 }
 
 /**
- * Every promise of the layer's ports, as data: for a runner of one's own.
+ * Every promise of the layer's ports, as data, for a runner of your own.
  *
  * **Errors**
  *
- * `PortMissing`, `NothingToCheck`, and the layer's own: it is built once to see which ports it provides.
+ * Fails with `PortMissing`, `NothingToCheck`, or an error of the layer, which is built once to find the ports it provides.
  */
 export const adapterChecks = <Provided, E>(
   layer: Layer.Layer<Provided, E>,
@@ -124,7 +124,7 @@ export const adapterChecks = <Provided, E>(
  *
  * **Details**
  *
- * To be awaited, at the top of a test file or in `describe`. Rejects as `adapterChecks` fails.
+ * Await it at the top of a test file or in `describe`. Rejects where `adapterChecks` fails.
  */
 export const testAdapter = async <Provided, E>(
   layer: Layer.Layer<Provided, E>,
@@ -136,7 +136,7 @@ export const testAdapter = async <Provided, E>(
   }
 }
 
-/** Checks every promise, one after another; answers with how many each kit has, or fails with those that are broken. */
+/** Checks all promises, one by one. Returns the number of promises of each kit; fails with the broken ones. */
 export const checkAdapter = Effect.fn("checkAdapter")(function* <Provided, E>(
   layer: Layer.Layer<Provided, E>,
   options?: KitOptions
@@ -151,7 +151,7 @@ export const checkAdapter = Effect.fn("checkAdapter")(function* <Provided, E>(
   }))
 })
 
-/** The kits asked for, or those of the ports that are provided around. */
+/** The requested kits, or those of the ports in the context. */
 const chosen = Effect.fnUntraced(function* ({ kits: asked }: KitOptions) {
   const names = asked ?? (yield* Effect.filter(defaultKits, (name) => kits[name].isProvided))
   if (names.length === 0) return yield* new NothingToCheck()
@@ -161,7 +161,7 @@ const chosen = Effect.fnUntraced(function* ({ kits: asked }: KitOptions) {
   return names
 })
 
-/** Longer than any check takes; some wait twenty seconds for what never comes. */
+/** Longer than any check takes: some wait twenty seconds for something that must not happen. */
 const longest = Duration.minutes(2)
 const tooLong = new ConformanceFailure({
   what: `the check to end within ${Duration.format(longest)}`,
@@ -176,14 +176,14 @@ interface NoPort {
 }
 
 interface Kit {
-  /** Whether the port is there that the kit is of. */
+  /** Whether the context has the port of the kit. */
   readonly isProvided: Effect.Effect<boolean>
-  /** Fails unless all is there that the checks need. */
+  /** Fails unless the context has every port that the checks need. */
   readonly isReady: Effect.Effect<void, NoPort>
   readonly checks: ReadonlyArray<{ readonly title: string; readonly check: Effect.Effect<void, Failure | NoPort> }>
 }
 
-/** A port from whatever is provided around: no type says what a layer to be checked provides. */
+/** Provides a port from the context at run time: the type of an unknown layer does not say which ports it provides. */
 const from =
   <Port, Service>(key: Context.Key<Port, Service>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | NoPort, Exclude<R, Port>> =>
@@ -219,8 +219,8 @@ const kits: Readonly<Record<KitName, Kit>> = {
     check.pipe(from(PartitionLeases), from(WorkflowEventModel))
   ),
   WakeUpChannel: kitOf(WakeUpChannel, wakeUpChannelSuite, (check) => check.pipe(from(WakeUpChannel))),
-  DurableEventStream: kitOf(WakeUpChannel, durableWakeUpChannelSuite, (check) => check.pipe(from(WakeUpChannel)))
+  DurableWakeUpChannel: kitOf(WakeUpChannel, durableWakeUpChannelSuite, (check) => check.pipe(from(WakeUpChannel)))
 }
 
-/** No layer tells whether its stream keeps what was not acknowledged. */
-const defaultKits = KitName.literals.filter((name) => name !== "DurableEventStream")
+/** A layer does not show whether its channel keeps unacknowledged wake-ups, so that kit is not a default. */
+const defaultKits = KitName.literals.filter((name) => name !== "DurableWakeUpChannel")

@@ -1,19 +1,19 @@
-/** What a suite is made of: a promise of a port, and the effect that holds an adapter to it. */
+/** A check: a promise of a port, and the effect that verifies it on an adapter. */
 import type { WakeUpChannelError, StoreError } from "@refold/core"
 import { Effect, Equal, Formatter, Predicate, Schema } from "effect"
 
 /**
  * **Details**
  *
- * `title` is the promise. Checks are independent, in any order or at once: each makes a tenant, or partitions of a
- * stream, that no other knows, so they may share one store, also one that holds data.
+ * `title` is the promise. Checks are independent: they run in any order or concurrently. Each creates its own tenant, or uses
+ * its own partitions of a channel, so they can share one store, even one with data.
  */
 export interface Check<Port> {
   readonly title: string
   readonly check: Effect.Effect<void, ConformanceFailure | StoreError | WakeUpChannelError, Port>
 }
 
-/** The adapter broke the promise. `expected` is absent where `what` says it all. */
+/** The adapter broke a promise. `expected` is absent if `what` describes it. */
 export class ConformanceFailure extends Schema.TaggedError<ConformanceFailure>()("ConformanceFailure", {
   what: Schema.String,
   expected: Schema.optionalKey(Schema.Unknown),
@@ -28,15 +28,15 @@ export class ConformanceFailure extends Schema.TaggedError<ConformanceFailure>()
   }
 }
 
-/** Fails unless the values are equal in every part; an absent field and one that is `undefined` differ. */
+/** Fails unless the values are equal in every part. An absent field differs from an `undefined` one. */
 export const equal = (what: string, actual: unknown, expected: unknown): Effect.Effect<void, ConformanceFailure> =>
   Equal.equals(actual, expected) ? Effect.void : Effect.fail(new ConformanceFailure({ what, expected, actual }))
 
-/** Fails unless what is expected of the value, told as a phrase, is so. */
+/** Fails unless the condition holds; `what` is the expectation, as a phrase. */
 export const holds = (what: string, isTrue: boolean, actual: unknown): Effect.Effect<void, ConformanceFailure> =>
   isTrue ? Effect.void : Effect.fail(new ConformanceFailure({ what, actual }))
 
-/** The value, which must be there for the check to go on. */
+/** The value; fails if it is undefined. */
 export const present = <A>(what: string, value: A | undefined): Effect.Effect<A, ConformanceFailure> =>
   value === undefined ? Effect.fail(new ConformanceFailure({ what, actual: value })) : Effect.succeed(value)
 
@@ -45,18 +45,18 @@ const show = (value: unknown): string => {
   return text.length <= 2000 ? text : `${text.slice(0, 2000)} …`
 }
 
-/** Where two values differ first, and what is there; nothing, where they differ as a whole. */
+/** The first difference between two values, with its path; undefined if they differ as a whole. */
 const firstDifference = (expected: unknown, actual: unknown, path = ""): string | undefined => {
   if (!Predicate.isObjectKeyword(expected) || !Predicate.isObjectKeyword(actual)) {
     return path === "" ? undefined : `${path}, expected ${show(expected)}, found ${show(actual)}`
   }
   const [wanted, found] = [new Map<string, unknown>(Object.entries(expected)), new Map(Object.entries(actual))]
   for (const key of new Set([...wanted.keys(), ...found.keys()])) {
-    const place = Array.isArray(expected) ? `${path}[${key}]` : `${path}.${key}`
-    if (!found.has(key)) return `${place}, which is missing`
-    if (!wanted.has(key)) return `${place}, which should not be there`
+    const at = Array.isArray(expected) ? `${path}[${key}]` : `${path}.${key}`
+    if (!found.has(key)) return `${at}, which is missing`
+    if (!wanted.has(key)) return `${at}, which should be absent`
     if (!Equal.equals(wanted.get(key), found.get(key))) {
-      return firstDifference(wanted.get(key), found.get(key), place)
+      return firstDifference(wanted.get(key), found.get(key), at)
     }
   }
   return undefined

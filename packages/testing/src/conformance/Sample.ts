@@ -1,24 +1,19 @@
-/** Commits to check an adapter with. */
-import { type Commit, Identifier, type Json, WorkflowEventModel } from "@refold/core"
+/** Commits and values for the checks of all suites. */
+import { type Commit, type ExecutionRef, Identifier, type Json, WorkflowEventModel } from "@refold/core"
 import { Array, Effect, Option, Random, Result, Stream } from "effect"
 import { ConformanceFailure } from "./Check.ts"
 
-/** A tenant that nobody else uses. */
+/** A tenant that no other check uses. */
 export const freshTenant: Effect.Effect<string> = Effect.map(
   Effect.all([Random.nextInt, Random.nextInt]),
   (parts) => `tenant-${parts.map((part) => Math.abs(part).toString(36)).join("-")}`
 )
 
-export interface Place {
-  readonly tenant: string
-  readonly executionId: string
-}
-
 export const workflow = { name: "sample", version: 3 }
 
-/** A commit of one event per state, each named after it. */
+/** A commit with one event per state, named after the state. */
 export const moves = (
-  { executionId, tenant }: Place,
+  { executionId, tenant }: ExecutionRef,
   expectedPosition: number,
   states: Array.NonEmptyReadonlyArray<string>
 ) => ({
@@ -27,12 +22,12 @@ export const moves = (
   workflow,
   expectedPosition,
   isComplete: false,
-  events: Array.map(states, (state, place) => newEvent(executionId, expectedPosition + place + 1, state))
+  events: Array.map(states, (state, index) => newEvent(executionId, expectedPosition + index + 1, state))
 })
 
-/** The same, of events that bring their instants: `[state, created_at]`. */
+/** A commit of imported events, which bring their own instants: `[state, created_at]`. */
 export const imports = (
-  { executionId, tenant }: Place,
+  { executionId, tenant }: ExecutionRef,
   expectedPosition: number,
   states: Array.NonEmptyReadonlyArray<readonly [state: string, createdAt: string]>
 ) => ({
@@ -41,13 +36,13 @@ export const imports = (
   workflow,
   expectedPosition,
   isComplete: false,
-  events: Array.map(states, ([state, createdAt], place) => ({
-    ...newEvent(executionId, expectedPosition + place + 1, state),
+  events: Array.map(states, ([state, createdAt], index) => ({
+    ...newEvent(executionId, expectedPosition + index + 1, state),
     created_at: createdAt
   }))
 })
 
-/** The commit with an idempotency key at its first event. */
+/** The same commit, with an idempotency key on its first event. */
 export const keyed = (
   commit: Commit.Commit & { readonly events: Array.NonEmptyReadonlyArray<Commit.NewEvent> },
   idempotencyKey: string
@@ -56,7 +51,7 @@ export const keyed = (
   return { ...commit, events: [{ ...first, idempotency_key: idempotencyKey }, ...others] }
 }
 
-/** An event of least content. Its id is unique within the tenant, as long as execution ids are. */
+/** A minimal event. Its id is unique within the tenant if execution ids are. */
 const newEvent = (executionId: string, position: number, state: string) => ({
   event_id: `${executionId}#${position}`,
   event_name: `${state} reached`,
@@ -67,11 +62,11 @@ const newEvent = (executionId: string, position: number, state: string) => ({
   metadata: {}
 })
 
-/** States `1`, `2` … of a longer log. */
+/** States `1`, `2` … for a longer log. */
 export const numbered = (count: number): Array.NonEmptyReadonlyArray<string> =>
   Array.makeBy(count, (n) => String(n + 1))
 
-/** Commits, and fails unless every commit was accepted; answers with all events, in the order of the commits. */
+/** Commits, and fails unless every commit was accepted. Returns all events, in the order of the commits. */
 export const accepted = Effect.fnUntraced(function* (...commits: Array.NonEmptyReadonlyArray<Commit.Commit>) {
   const model = yield* WorkflowEventModel
   const results = yield* model.commit(commits)
@@ -86,9 +81,9 @@ export const accepted = Effect.fnUntraced(function* (...commits: Array.NonEmptyR
 })
 
 /** All events of an execution. */
-export const logOf = Effect.fnUntraced(function* (place: Place) {
+export const logOf = Effect.fnUntraced(function* (ref: ExecutionRef) {
   const model = yield* WorkflowEventModel
-  return yield* Stream.runCollect(model.read(place))
+  return yield* Stream.runCollect(model.read(ref))
 })
 
 /** All events of a partition's feed. */
@@ -102,7 +97,7 @@ export const feedOf = Effect.fnUntraced(function* (partition: number) {
   ).pipe(Stream.runCollect)
 })
 
-/** Names that have broken stores before. All of them are accepted text. */
+/** Names that have broken stores before. All of them are valid text. */
 export const oddNames: Array.NonEmptyReadonlyArray<string> = [
   "'",
   '"; drop table events; --',
@@ -123,11 +118,11 @@ export const oddNames: Array.NonEmptyReadonlyArray<string> = [
   "😀".repeat(127)
 ]
 
-/** A name of full length that nothing compresses; another for each seed. */
+/** A name of maximum length that does not compress; each seed gives another one. */
 export const longName = (seed: number): string =>
   String.fromCharCode(...Array.makeBy(Identifier.maxLength, (n) => 0x4e00 + ((n * 7919 + seed * 104_729) % 20_000)))
 
-/** Values that stores have rounded, sorted, merged or lost. */
+/** Values that stores have rounded, sorted, merged or lost before. */
 export const payloads: Readonly<Record<string, Json.Json>> = {
   "the order of keys": { b: 1, a: 2, aa: 3, Z: 4 },
   "keys of Object.prototype": { constructor: 1, toString: { hasOwnProperty: null }, valueOf: [] },

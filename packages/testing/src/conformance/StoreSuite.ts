@@ -1,4 +1,4 @@
-/** The suites of all ports that one store serves. */
+/** The suites of all ports of a store. */
 import type {
   WorkflowEventModel,
   WorkflowEventProcessingModel,
@@ -11,7 +11,7 @@ import { processingModelSuite } from "./WorkflowEventProcessingModelSuite.ts"
 import { executionModelSuite } from "./WorkflowExecutionModelSuite.ts"
 import { snapshotModelSuite } from "./WorkflowSnapshotModelSuite.ts"
 
-/** Titles are unique within each port, and begin with its name here. */
+/** Every check of a store. Titles are unique within a port; here they begin with its name. */
 export const storeSuite: ReadonlyArray<
   Check<WorkflowEventModel | WorkflowSnapshotModel | WorkflowExecutionModel | WorkflowEventProcessingModel>
 > = [

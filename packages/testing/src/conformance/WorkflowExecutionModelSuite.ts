@@ -1,8 +1,8 @@
-/** What every `WorkflowExecutionModel` promises. Its executions are written through the adapter's `WorkflowEventModel`. */
-import { type ExecutionHeader, WorkflowEventModel, WorkflowExecutionModel } from "@refold/core"
+/** The promises of `WorkflowExecutionModel`. The checks write executions through the adapter's `WorkflowEventModel`. */
+import { type ExecutionHeader, type ExecutionRef, WorkflowEventModel, WorkflowExecutionModel } from "@refold/core"
 import { Array, Effect, Option, Stream } from "effect"
 import { type Check, equal } from "./Check.ts"
-import { type Place, accepted, freshTenant, imports, moves, oddNames, workflow } from "./Sample.ts"
+import { accepted, freshTenant, imports, moves, oddNames, workflow } from "./Sample.ts"
 
 /** Every promise of the port, as a check. */
 export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | WorkflowExecutionModel>> = [
@@ -251,7 +251,7 @@ const instant = (second: number): string => `2001-01-01T00:00:${String(second).p
 const idsOf = (headers: ReadonlyArray<ExecutionHeader>): ReadonlyArray<string> =>
   headers.map((header) => header.executionId)
 
-const find = Effect.fnUntraced(function* (at: Place) {
+const find = Effect.fnUntraced(function* (at: ExecutionRef) {
   const model = yield* WorkflowExecutionModel
   return Option.getOrUndefined(yield* model.find(at))
 })

@@ -1,8 +1,8 @@
-/** What every `WorkflowSnapshotModel` promises. Its executions are written through the adapter's `WorkflowEventModel`. */
-import { type Snapshot, type WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
+/** The promises of `WorkflowSnapshotModel`. The checks write executions through the adapter's `WorkflowEventModel`. */
+import { type ExecutionRef, type Snapshot, type WorkflowEventModel, WorkflowSnapshotModel } from "@refold/core"
 import { Array, Effect, Option, Stream } from "effect"
 import { type Check, equal } from "./Check.ts"
-import { type Place, accepted, freshTenant, moves, numbered, oddNames } from "./Sample.ts"
+import { accepted, freshTenant, moves, numbered, oddNames } from "./Sample.ts"
 
 /** Every promise of the port, as a check. */
 export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | WorkflowSnapshotModel>> = [
@@ -198,7 +198,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
   }
 ]
 
-/** An execution of ten events. */
+/** Writes an execution with ten events. */
 const started = Effect.fnUntraced(function* () {
   const at = { tenant: yield* freshTenant, executionId: "one" }
   yield* accepted(moves(at, 0, numbered(10)))
@@ -207,7 +207,11 @@ const started = Effect.fnUntraced(function* () {
 
 const instantOf = (position: number): string => `2001-01-01T00:00:${String(position).padStart(2, "0")}.000Z`
 
-const snapshotAt = ({ executionId, tenant }: Place, position: number, fingerprint = "mine"): Snapshot.Snapshot => ({
+const snapshotAt = (
+  { executionId, tenant }: ExecutionRef,
+  position: number,
+  fingerprint = "mine"
+): Snapshot.Snapshot => ({
   tenant,
   execution_id: executionId,
   position,
@@ -226,14 +230,14 @@ const save = Effect.fnUntraced(function* (snapshot: Snapshot.Snapshot, prune: Re
 })
 
 const find = Effect.fnUntraced(function* (
-  at: Place,
+  at: ExecutionRef,
   bounds: { readonly fingerprint?: string; readonly to?: number; readonly until?: string }
 ) {
   const model = yield* WorkflowSnapshotModel
   return Option.getOrUndefined(yield* model.find({ ...at, fingerprint: "mine", ...bounds }))
 })
 
-const positions = Effect.fnUntraced(function* (at: Place) {
+const positions = Effect.fnUntraced(function* (at: ExecutionRef) {
   const model = yield* WorkflowSnapshotModel
   return yield* model.positions(at)
 })
