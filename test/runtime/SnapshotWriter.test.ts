@@ -55,8 +55,6 @@ const withWriter = <A, E>(
     return saving.begun
   })
 
-const origin = { position: 0, isComplete: false }
-
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
 
 describe("SnapshotWriter.offer", () => {
@@ -64,7 +62,7 @@ describe("SnapshotWriter.offer", () => {
     Effect.gen(function* () {
       const begun = yield* withWriter((writer) =>
         Effect.gen(function* () {
-          for (let id = 0; id < 70; id++) yield* writer.offer(Counter, origin, stateOf(`${id}`, 1))
+          for (let id = 0; id < 70; id++) yield* writer.offer(Counter, stateOf(`${id}`, 1))
           yield* settle
         })
       )
@@ -79,9 +77,9 @@ describe("SnapshotWriter.offer", () => {
     Effect.gen(function* () {
       const begun = yield* withWriter((writer) =>
         Effect.gen(function* () {
-          yield* writer.offer(Counter, origin, stateOf("1", 1))
+          yield* writer.offer(Counter, stateOf("1", 1))
           yield* settle
-          yield* writer.offer(Counter, stateOf("1", 1), stateOf("1", 2))
+          yield* writer.offer(Counter, stateOf("1", 2))
           yield* settle
         })
       )

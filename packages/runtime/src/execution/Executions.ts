@@ -183,14 +183,16 @@ const loadFromLog = (parts: Parts, { executionId, tenant }: ExecutionRef): Effec
 const commit = Effect.fnUntraced(function* <M extends Move>(parts: Parts, moves: Array.NonEmptyReadonlyArray<M>) {
   const results = yield* parts.events.commit(Array.map(moves, toCommit))
   const mayBeRolledBack = yield* parts.events.isInTransaction
-  return yield* Effect.forEach(
-    Array.zip(moves, results),
-    ([each, result]): Effect.Effect<Result.Result<Moved<M>, Commit.PositionConflict>> =>
-      Result.isSuccess(result)
-        ? Effect.map(settle(parts, each, result.success, mayBeRolledBack), Result.succeed)
-        : Effect.map(refuse(parts, each, result.failure), Result.fail)
+  const settled = Array.map(Array.zip(moves, results), ([move, result]): Settled<M> =>
+    Result.isSuccess(result)
+      ? Result.succeed(settle(parts, move, result.success, mayBeRolledBack))
+      : Result.fail(refuse(parts, move, result.failure))
   )
+  yield* report(parts, settled)
+  return settled
 })
+
+type Settled<M extends Move> = Result.Result<Moved<M>, Commit.PositionConflict>
 
 const toCommit = ({ events, executionId, from, isComplete, settles, tenant, workflow }: Move): Commit.Commit => ({
   tenant,
@@ -202,26 +204,23 @@ const toCommit = ({ events, executionId, from, isComplete, settles, tenant, work
   ...(settles === undefined ? {} : { settles })
 })
 
-/** What follows a commit: metrics, the fold of what was stamped, the state cache, a snapshot where one is due. */
-const settle = Effect.fnUntraced(function* <M extends Move>(
-  parts: Parts,
+/** Folds what the store stamped, and remembers the state. */
+const settle = <M extends Move>(
+  { states }: Parts,
   move: M,
   { events }: Commit.Committed,
   mayBeRolledBack: boolean
-) {
-  yield* Metric.update(Metrics.eventsAppended, events.length)
+): Moved<M> => {
   const state = foldStamped(move, events)
-  const moved: Moved<M> = { move, events, state }
   if (Result.isFailure(state)) {
-    parts.states.delete(move)
-    return moved
+    states.delete(move)
+  } else {
+    // Callers were given the same data: an `evolve` that changed it would spoil later decisions.
+    deepFreeze(state.success.data)
+    if (!mayBeRolledBack) states.set(move, state.success)
   }
-  // Callers were given the same data: an `evolve` that changed it would spoil later decisions.
-  deepFreeze(state.success.data)
-  if (!mayBeRolledBack) parts.states.set(move, state.success)
-  yield* parts.snapshots.offer(move.workflow, move.from ?? Snapshot.origin, state.success)
-  return moved
-})
+  return { move, events, state }
+}
 
 const foldStamped = (
   { from, workflow }: Move,
@@ -235,16 +234,32 @@ const foldStamped = (
   )
 
 /** Forgets the state that the move was decided on. */
-const refuse = (
-  parts: Parts,
-  { executionId, tenant }: Move,
-  refusal: Commit.CommitRefused
-): Effect.Effect<Commit.PositionConflict> => {
-  // Only imported events bring instants of their own.
-  if (refusal._tag === "TimeReversed") return Effect.die(refusal)
-  parts.states.delete({ tenant, executionId })
-  return Effect.as(Metric.update(Metrics.positionConflicts, 1), refusal)
+const refuse = ({ states }: Parts, move: Move, refusal: Commit.CommitRefused): Commit.PositionConflict => {
+  // A defect: only imported events bring instants of their own.
+  if (refusal._tag === "TimeReversed") throw refusal
+  states.delete(move)
+  return refusal
 }
+
+/** Counts what was committed and what was refused, and offers snapshots where they are due. */
+const report = Effect.fnUntraced(function* ({ snapshots }: Parts, settled: ReadonlyArray<Settled<Move>>) {
+  let appendedCount = 0
+  let conflictCount = 0
+  for (const result of settled) {
+    if (Result.isFailure(result)) {
+      conflictCount++
+      continue
+    }
+    const { events, move, state } = result.success
+    appendedCount += events.length
+    const before = move.from ?? Snapshot.origin
+    if (Result.isSuccess(state) && snapshots.isDue(before, state.success)) {
+      yield* snapshots.offer(move.workflow, state.success)
+    }
+  }
+  if (appendedCount > 0) yield* Metric.update(Metrics.eventsAppended, appendedCount)
+  if (conflictCount > 0) yield* Metric.update(Metrics.positionConflicts, conflictCount)
+})
 
 const move = <M extends Move, Answer, E>(
   parts: Parts,

@@ -9,6 +9,7 @@ import {
   Request,
   Step,
   type Submission,
+  type Workflow,
   WorkflowEventModel
 } from "@refold/core"
 import { Array, Clock, Effect, Metric, Option, Result, Schedule } from "effect"
@@ -18,7 +19,7 @@ import * as Metrics from "../Metrics.ts"
 import { WorkflowEventSourcing } from "../replay/WorkflowEventSourcing.ts"
 import type { Limits, StartOptions, SubmitOptions, WorkflowToStart } from "../Requests.ts"
 import { Workflows } from "../Workflows.ts"
-import { Executions, type Loaded, type Move, type Moved, maxAttempts } from "./Executions.ts"
+import { type Decided, Executions, type Loaded, type Move, type Moved, maxAttempts } from "./Executions.ts"
 
 /** What submissions need. */
 interface Parts {
@@ -61,9 +62,7 @@ const start = Effect.fnUntraced(function* (parts: Parts, options: StartOptions) 
   const submission: Submission = { ...Array.headNonEmpty(step.events), workflow: workflow.name }
   const known = yield* firstResult(parts, options, submission)
   if (Option.isSome(known)) return known.value
-  const [result] = yield* parts.executions.commit([
-    { ...ref, workflow, from: undefined, events: step.events, isComplete: step.state.isComplete }
-  ])
+  const [result] = yield* parts.executions.commit([moveOf(ref, workflow, undefined, step)])
   if (Result.isSuccess(result)) return yield* stateOf(result.success)
   // Another caller started it meanwhile; with the same key it was this very request.
   const first = yield* firstResult(parts, options, submission)
@@ -88,27 +87,44 @@ const submit = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions
 })
 
 /** The step to commit; or the first result of the idempotency key. */
-const decide = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions, { state, workflow }: Loaded) {
-  const { executionId, submission, tenant } = options
-  // After the load: another writer that uses the key from here on moves the execution, which is a conflict.
-  const known = yield* firstResult(parts, options, submission)
-  if (Option.isSome(known)) return Result.fail(known.value)
-  const step = yield* Effect.fromResult(Step.take(workflow, state, submission, yield* stepOptions(parts, options)))
-  const move: Move = {
-    tenant,
-    executionId,
-    workflow,
-    from: state,
-    events: step.events,
-    isComplete: step.state.isComplete
-  }
-  return Result.succeed(move)
-})
+const decide = (parts: Parts, options: SubmitOptions, loaded: Loaded) =>
+  options.idempotencyKey === undefined
+    ? take(parts, options, loaded)
+    : // After the load: another writer that uses the key from here on moves the execution, which is a conflict.
+      Effect.flatMap(
+        firstResult(parts, options, options.submission),
+        Option.match({
+          onNone: () => take(parts, options, loaded),
+          onSome: (state) => Effect.succeed<Decided<Move, ExecutionState.ExecutionState>>(Result.fail(state))
+        })
+      )
 
-const stepOptions = Effect.fnUntraced(function* ({ limits, random }: Parts, { idempotencyKey }: Keyed) {
-  const at = Instant.fromEpochMillis(yield* Clock.currentTimeMillis)
-  return { ...limits, eventId: yield* random.uuidV7(), idempotencyKey, at }
-})
+const take = (parts: Parts, options: SubmitOptions, { state, workflow }: Loaded) =>
+  Effect.flatMap(stepOptions(parts, options), (stepped) =>
+    Effect.fromResult(
+      Result.map(
+        Step.take(workflow, state, options.submission, stepped),
+        (step): Decided<Move, ExecutionState.ExecutionState> => Result.succeed(moveOf(options, workflow, state, step))
+      )
+    )
+  )
+
+const moveOf = (
+  { executionId, tenant }: ExecutionRef,
+  workflow: Workflow.Workflow,
+  from: ExecutionState.ExecutionState | undefined,
+  { events, state }: Step.Step
+): Move => ({ tenant, executionId, workflow, from, events, isComplete: state.isComplete })
+
+const stepOptions = ({ limits, random }: Parts, { idempotencyKey }: Keyed) =>
+  Effect.flatMap(Clock.currentTimeMillis, (millis) =>
+    Effect.map(random.uuidV7(), (eventId) => ({
+      ...limits,
+      eventId,
+      idempotencyKey,
+      at: Instant.fromEpochMillis(millis)
+    }))
+  )
 
 /** What the key led to when it was first used; none when it is new. */
 const firstResult = (parts: Parts, { executionId, idempotencyKey, tenant }: Keyed, submission: Submission) =>

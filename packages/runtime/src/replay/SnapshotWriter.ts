@@ -35,10 +35,12 @@ export class SnapshotWriter extends Context.Service<
       state: ExecutionState.ExecutionState<Data>
     ) => Effect.Effect<Snapshot.Snapshot, StoreError | SnapshotUnencodable>
 
-    /** Stores the snapshot soon, if the policy asks for one after a fold from `before` to `state`. Returns at once. */
+    /** Whether the policy asks for a snapshot after a fold from `before` to `after`. */
+    readonly isDue: (before: Snapshot.Progress, after: Snapshot.Progress) => boolean
+
+    /** Stores the snapshot of a state soon. Returns at once. */
     readonly offer: <State extends string, Data>(
       workflow: Workflow.Workflow<State, Data>,
-      before: Snapshot.Progress,
       state: ExecutionState.ExecutionState<Data>
     ) => Effect.Effect<void>
   }
@@ -72,7 +74,7 @@ export class SnapshotWriter extends Context.Service<
           return snapshot
         })
 
-        const storeSoon = Effect.fnUntraced(function* <State extends string, Data>(
+        const offer = Effect.fnUntraced(function* <State extends string, Data>(
           workflow: Workflow.Workflow<State, Data>,
           state: ExecutionState.ExecutionState<Data>
         ) {
@@ -97,8 +99,8 @@ export class SnapshotWriter extends Context.Service<
 
         return SnapshotWriter.of({
           store,
-          offer: (workflow, before, state) =>
-            Snapshot.isDue(options.policy, before, state) ? storeSoon(workflow, state) : Effect.void
+          isDue: (before, after) => Snapshot.isDue(options.policy, before, after),
+          offer
         })
       })
     )

@@ -212,7 +212,9 @@ const replayEvents = Effect.fnUntraced(function* (parts: Parts, ref: ExecutionRe
   yield* Metric.update(Metrics.replayDuration, Duration.millis(replayDurationMs))
   if (from !== undefined) yield* Metric.update(Metrics.snapshotHits, 1)
   // An answer about the past does not tell what the next replay of the present will need.
-  if (isWhole && useSnapshots) yield* parts.writer.offer(workflow, from ?? Snapshot.origin, state)
+  if (isWhole && useSnapshots && parts.writer.isDue(from ?? Snapshot.origin, state)) {
+    yield* parts.writer.offer(workflow, state)
+  }
   const replayed: Replayed =
     options.debug === true
       ? { executionState: state, debug: debugOf(resumed, eventsProcessed, replayDurationMs) }
