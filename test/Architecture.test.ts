@@ -121,6 +121,19 @@ const ownerOfInternal = (path: string) => /^(.*\/)internal\//.exec(path)?.[1]
 /** The folder within a package's sources, or the file itself if it is at their root. */
 const roomOf = (path: string) => /^packages\/[^/]+\/src\/[^/]+/.exec(path)?.[0]
 
+/** Per package, its folders in order: each may import those before it. `ARCHITECTURE.md` says the same in words. */
+const floors: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "packages/core/src": ["internal", "event", "workflow", "execution", "partition", "queue", "ports"],
+  "packages/runtime/src": ["replay", "execution", "queue", "worker", "import"]
+}
+
+/** Package and folder of a source file; undefined for one at the root of its package, or in a package without floors. */
+const floorOf = (path: string) => {
+  const [, sources = "", folder = ""] = /^(packages\/[^/]+\/src)\/([^/]+)\//.exec(path) ?? []
+  const level = floors[sources]?.indexOf(folder)
+  return level === undefined ? undefined : { sources, level }
+}
+
 // --- The rules --------------------------------------------------------------------------------------------------------
 
 interface ImportRule {
@@ -152,6 +165,13 @@ const importRules: Readonly<Record<string, ImportRule>> = {
     applies: (path) => below(path, "packages/testing/src/"),
     forbids: ({ target }, path) =>
       ["@refold/adapters", "@refold/cli"].includes(packageOf(target)) || (target === "fast-check" && !laws(path))
+  },
+  "a folder imports only the folders below it": {
+    applies: (path) => floorOf(path) !== undefined,
+    forbids: ({ target }, path) => {
+      const [from, to] = [floorOf(path), floorOf(target)]
+      return from !== undefined && to?.sources === from.sources && (to.level < 0 || to.level > from.level)
+    }
   },
   "what is internal is for its own folder": {
     applies: () => true,
@@ -307,6 +327,9 @@ describe("Architecture rules bite", () => {
     ["the runtime sees", "packages/runtime/src/A.ts", `import { run } from "@refold/cli"`],
     ["test tools see", "packages/testing/src/conformance/A.ts", `import "@refold/adapters/memory"`],
     ["test tools see", "packages/testing/src/conformance/A.ts", `import fc from "fast-check"`],
+    ["a folder imports", "packages/core/src/execution/A.ts", `import type { B } from "../queue/B.ts"`],
+    ["a folder imports", "packages/runtime/src/replay/A.ts", `import { B } from "../execution/B.ts"`],
+    ["a folder imports", "packages/core/src/event/A.ts", `import { B } from "../unknown/B.ts"`],
     ["what is internal", "packages/core/src/queue/A.ts", `import { B } from "../execution/internal/B.ts"`],
     ["only tests open", "packages/runtime/src/A.ts", `import { sha256 } from "@refold/core/src/internal/Hash"`],
     ["only tests open", "examples/A.ts", `import { FairQueue } from "@refold/runtime/src/worker/FairQueue"`],

@@ -47,10 +47,12 @@ const slow = { timeout: 180_000 }
 
 const commandLine = "packages/cli/src/main.ts"
 
-const documents = globSync(["README.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root }).map((path) => ({
-  path: path.replaceAll("\\", "/"),
-  text: read(path)
-}))
+const documents = globSync(["README.md", "ARCHITECTURE.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root }).map(
+  (path) => ({
+    path: path.replaceAll("\\", "/"),
+    text: read(path)
+  })
+)
 const readme = read("README.md")
 
 describe("README", () => {
