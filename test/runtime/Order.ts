@@ -1,6 +1,6 @@
 /** Definitions shared by the tests of the runtime: one typed workflow in two versions. */
 import { Schema } from "effect"
-import { Workflow, type Submission } from "@refold/core"
+import { Workflow } from "@refold/core"
 
 const Added = Schema.Struct({ sku: Schema.String, cents: Schema.Int })
 
@@ -40,5 +40,5 @@ export const OrderTwo = Workflow.make({
   evolve: { Added: (data, { cents }) => ({ total: data.total + cents }) }
 })
 
-export const add = (cents: number, sku = "pen"): Submission =>
+export const add = (cents: number, sku = "pen") =>
   Workflow.submission(Order, { event_name: "Added", payload: { cents, sku } })

@@ -11,9 +11,16 @@ import {
   WorkflowEventModel,
   WorkflowEventProcessingModel,
   WorkflowExecutionModel,
-  WorkflowSnapshotModel
+  WorkflowSnapshotModel,
+  withoutUndefined
 } from "@refold/core"
-import { EventProcessor, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workflows } from "@refold/runtime"
+import {
+  EventProcessor,
+  type IdempotencyKeys,
+  TypeScriptWorkflowRuntime,
+  WorkflowEventSourcing,
+  Workflows
+} from "@refold/runtime"
 import { Array, Cause, Context, Duration, Effect, type Fiber, Layer, Logger, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Order, add } from "./Order.ts"
@@ -25,6 +32,7 @@ export interface Options {
   readonly policy?: Snapshot.SnapshotPolicy
   readonly retention?: Snapshot.Retention
   readonly maxPayloadBytes?: number
+  readonly idempotencyKeys?: IdempotencyKeys
   readonly failurePolicy?: FailurePolicy.FailurePolicy
 }
 
@@ -32,14 +40,15 @@ export interface Options {
 export const servicesWith = ({
   definitions = [Order],
   failurePolicy,
+  idempotencyKeys,
   maxPayloadBytes,
   registry = Workflows.layerOpen(...definitions),
   ...snapshots
 }: Options = {}) =>
-  TypeScriptWorkflowRuntime.layerWith({
-    ...(maxPayloadBytes === undefined ? {} : { maxPayloadBytes }),
-    ...(failurePolicy === undefined ? {} : { failurePolicy })
-  }).pipe(Layer.provideMerge(WorkflowEventSourcing.layerWith(snapshots)), Layer.provideMerge(registry))
+  TypeScriptWorkflowRuntime.layerWith(withoutUndefined({ failurePolicy, idempotencyKeys, maxPayloadBytes })).pipe(
+    Layer.provideMerge(WorkflowEventSourcing.layerWith(snapshots)),
+    Layer.provideMerge(registry)
+  )
 
 /** Every port, in memory. */
 export const memoryPorts = Layer.mergeAll(MemoryStore.layer, MemoryWakeUpChannel.layer)

@@ -1,8 +1,8 @@
 /** `startWorkflow` writes the first event and returns the first state, or writes nothing. */
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { TypeScriptWorkflowRuntime, type StartData } from "@refold/runtime"
-import { WorkflowExecutionModel } from "@refold/core"
-import { Effect, Option } from "effect"
+import { Workflow, WorkflowExecutionModel } from "@refold/core"
+import { Effect, Option, Schema } from "effect"
 import { Order, OrderTwo } from "./Order.ts"
 import { eventsOf, memory, place } from "./Services.ts"
 
@@ -13,6 +13,15 @@ const start = (options: Partial<Parameters<TypeScriptWorkflowRuntime["Service"][
 
 const isAbsent = (executionId = "order-1") =>
   Effect.flatMap(WorkflowExecutionModel, (executions) => Effect.map(executions.find(place(executionId)), Option.isNone))
+
+const Loan = Workflow.make({
+  name: "loan",
+  events: { Paid: Schema.Struct({ cents: Schema.Int }) },
+  data: Schema.Struct({ customer: Schema.String, due: Schema.DateTimeUtcFromString, paid: Schema.Int }),
+  initial: { state: "Open", data: { paid: 0 } },
+  states: { Open: { Paid: "Open" } },
+  evolve: { Paid: (data, { cents }) => ({ ...data, paid: data.paid + cents }) }
+})
 
 describe("startWorkflow", () => {
   it.effect("appends one event that holds the whole first data, and returns its state", () =>
@@ -47,6 +56,29 @@ describe("startWorkflow", () => {
     expectTypeOf<{ readonly cents: number }>().toExtend<StartData<typeof Order>>()
     expectTypeOf<{ readonly cents: string }>().not.toExtend<StartData<typeof Order>>()
   })
+
+  it.effect("requires the fields that the definition leaves to the start", () =>
+    Effect.gen(function* () {
+      const runtime = yield* TypeScriptWorkflowRuntime
+      const due = "2025-03-01T12:00:00.000Z"
+      const state = yield* runtime.startWorkflow({ ...place(), workflow: Loan, data: { customer: "ann", due } })
+      assert.strictEqual(state.data.due.epochMilliseconds, Date.parse(due))
+      assert.deepInclude(state.data, { customer: "ann", paid: 0 })
+      assert.deepStrictEqual((yield* eventsOf())[0]?.payload, { paid: 0, customer: "ann", due })
+      const paid = yield* runtime.submitEvent({
+        ...place(),
+        submission: Workflow.submission(Loan, { event_name: "Paid", payload: { cents: 5 } })
+      })
+      assert.deepStrictEqual([paid.data.paid, paid.data.due], [5, state.data.due])
+      for (const data of [undefined, { customer: "ann" }]) {
+        const untyped = { ...place("loan-2"), workflow: { name: "loan" }, data }
+        const error = yield* Effect.flip(runtime.startWorkflow(untyped))
+        assert.strictEqual(error._tag, "PayloadInvalid")
+        assert.match(error.message, /^The payload of workflow.started at \/\w+ is refused by its schema: Missing key$/)
+      }
+      assert.isTrue(yield* isAbsent("loan-2"))
+    }).pipe(Effect.provide(memory({ definitions: [Loan] })))
+  )
 
   it.effect("starts the newest version of a name, or the one asked for", () =>
     Effect.gen(function* () {

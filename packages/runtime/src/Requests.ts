@@ -1,6 +1,15 @@
 /** What callers ask of the runtime, and what it answers. */
-import type { Decision, Identifier, QueuedEvent, StoreError, Submission, Workflow, WorkflowEvent } from "@refold/core"
-import type { Schema } from "effect"
+import {
+  type Decision,
+  type ExecutionRef,
+  type ExecutionState,
+  Identifier,
+  type QueuedEvent,
+  type StoreError,
+  type Workflow,
+  type WorkflowEvent
+} from "@refold/core"
+import { Result, type Schema } from "effect"
 import type {
   ExecutionAlreadyExists,
   ExecutionBusy,
@@ -17,26 +26,29 @@ export interface WorkflowToStart {
   readonly version?: number
 }
 
-/** Data that a start may bring: any of the fields of the definition's data, as JSON. */
-export type StartData<W extends WorkflowToStart> =
-  W extends Workflow.Workflow<infer _State, infer Data> ? Partial<Data> & Schema.JsonObject : Schema.JsonObject
+/** Data that a start brings, as JSON: of a definition what its initial data leaves out, of a name any object. */
+export type StartData<W extends WorkflowToStart> = W extends Workflow.Workflow
+  ? Workflow.StartDataOf<W>
+  : Schema.JsonObject
 
-export interface StartOptions<W extends WorkflowToStart = WorkflowToStart> {
+/** The state of an execution: typed by a definition, of any data and state by a name. */
+export type StateFor<W extends WorkflowToStart> = W extends Workflow.Workflow
+  ? ExecutionState.ExecutionState<Workflow.DataOf<W>, Workflow.StateOf<W>>
+  : ExecutionState.ExecutionState
+
+export type StartOptions<W extends WorkflowToStart = WorkflowToStart> = ExecutionRef & {
   readonly workflow: W
-  readonly tenant: string
-  readonly executionId: string
-  /** Merged over the definition's initial data. */
-  readonly data?: StartData<W> | undefined
   readonly userId?: string | undefined
   readonly idempotencyKey?: string | undefined
   readonly metadata?: WorkflowEvent["metadata"] | undefined
-}
+} & DataField<StartData<W>>
 
-export interface SubmitOptions {
-  readonly tenant: string
-  readonly executionId: string
+/** Merged over the definition's initial data; required if this leaves out a field that the data must have. */
+type DataField<Data> = {} extends Data ? { readonly data?: Data | undefined } : { readonly data: Data }
+
+export interface SubmitOptions<W extends Workflow.Workflow = Workflow.Workflow> extends ExecutionRef {
   /** Made by `Workflow.submission`, which checks it at compile time, or plain data, checked when it is decided. */
-  readonly submission: Submission
+  readonly submission: Workflow.TypedSubmission<W>
   readonly idempotencyKey?: string | undefined
 }
 
@@ -46,9 +58,7 @@ export interface Enqueued {
   readonly processingId: string
 }
 
-export interface ProcessOptions extends Enqueued {
-  readonly tenant: string
-  readonly executionId: string
+export interface ProcessOptions extends Enqueued, ExecutionRef {
   /** Who processes; for spans and logs. */
   readonly workerId: string
 }
@@ -70,6 +80,21 @@ export interface Limits {
   /** Bytes of JSON that a payload may have; 256 KiB by default. */
   readonly maxPayloadBytes?: number
 }
+
+/** Whether a request may come without an idempotency key. */
+export type IdempotencyKeys = "optional" | "required"
+
+/** Refuses names and keys that cannot be stored, and a missing key where one is required. */
+export const check = (
+  { executionId, idempotencyKey, tenant }: ExecutionRef & { readonly idempotencyKey?: string | undefined },
+  idempotencyKeys: IdempotencyKeys
+): Result.Result<void, Identifier.InvalidInput> =>
+  idempotencyKey === undefined && idempotencyKeys === "required"
+    ? Result.fail(new Identifier.InvalidInput({ field: "idempotencyKey", problem: keyRequired }))
+    : Identifier.check({ tenant, executionId, idempotencyKey })
+
+const keyRequired =
+  "is absent, but this runtime requires one: give each request a key of its own, and the same key when you repeat it"
 
 export type StartError =
   | ReplayError

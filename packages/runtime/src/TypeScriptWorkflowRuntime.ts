@@ -1,5 +1,5 @@
 /** The runtime: starts executions, submits and enqueues events, processes what is queued, answers for the current state. */
-import { type ExecutionState, FailurePolicy, WorkflowExecutionModel } from "@refold/core"
+import { type ExecutionState, FailurePolicy, type Workflow, WorkflowExecutionModel } from "@refold/core"
 import { Array, Context, type Duration, Effect, Layer, Option, Schedule } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Executions } from "./execution/Executions.ts"
@@ -14,12 +14,14 @@ import { type ReplayError, WorkflowEventSourcing } from "./replay/WorkflowEventS
 import type {
   EnqueueError,
   Enqueued,
+  IdempotencyKeys,
   Limits,
   ProcessError,
   ProcessOptions,
   ProcessingResult,
   StartError,
   StartOptions,
+  StateFor,
   SubmitError,
   SubmitOptions,
   WorkflowToStart
@@ -30,15 +32,26 @@ export interface RuntimeOptions extends Limits {
   readonly failurePolicy?: FailurePolicy.FailurePolicy
   /** Executions whose last state is kept in memory, so that their next event needs no replay; 1,000 by default. */
   readonly maxCachedStates?: number
+  /**
+   * Whether starts, submissions and queued events may come without an idempotency key; by default they may. With `required`,
+   * a request without one fails as `InvalidInput`, so that no caller can forget to make its retries safe.
+   */
+  readonly idempotencyKeys?: IdempotencyKeys
 }
 
 export class TypeScriptWorkflowRuntime extends Context.Service<
   TypeScriptWorkflowRuntime,
   {
-    /** Starts an execution and returns its first state. */
+    /**
+     * Starts an execution and returns its first state, with the types of the definition that is given.
+     *
+     * **Details**
+     *
+     * The data is merged over the definition's initial data; a definition that leaves out fields there requires them here.
+     */
     readonly startWorkflow: <W extends WorkflowToStart>(
       options: StartOptions<W>
-    ) => Effect.Effect<ExecutionState.ExecutionState, StartError>
+    ) => Effect.Effect<StateFor<W>, StartError>
 
     /**
      * Decides an event and appends it at once; returns the state that it leads to.
@@ -53,8 +66,13 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      * **Gotchas**
      *
      * Inside a caller's transaction on the same SQL client, the event joins it, and the partition is locked until its end.
+     *
+     * A submission of `Workflow.submission` types the state by its definition. An execution keeps the version it was started
+     * with: while executions of another version are alive, narrow the state with `ExecutionState.is`.
      */
-    readonly submitEvent: (options: SubmitOptions) => Effect.Effect<ExecutionState.ExecutionState, SubmitError>
+    readonly submitEvent: <W extends Workflow.Workflow = Workflow.Workflow>(
+      options: SubmitOptions<W>
+    ) => Effect.Effect<StateFor<W>, SubmitError>
 
     /**
      * Persists an event, to be decided later by a worker. Succeeds while the wake-up channel is down.
@@ -93,12 +111,13 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
 >()("@refold/runtime/TypeScriptWorkflowRuntime") {
   static readonly layerWith = ({
     failurePolicy = FailurePolicy.defaultPolicy,
+    idempotencyKeys = "optional",
     maxCachedStates,
     ...limits
   }: RuntimeOptions) =>
     Layer.effect(
       TypeScriptWorkflowRuntime,
-      Effect.suspend(() => make(limits))
+      Effect.suspend(() => make(limits, idempotencyKeys))
     ).pipe(
       Layer.provideMerge(EventProcessor.layer({ failurePolicy, ...limits })),
       Layer.provide(Executions.layer({ maxCachedStates })),
@@ -115,12 +134,12 @@ interface CompletionOptions {
   readonly timeout: Duration.Input
 }
 
-const make = Effect.fnUntraced(function* (limits: Limits) {
+const make = Effect.fnUntraced(function* (limits: Limits, idempotencyKeys: IdempotencyKeys) {
   const random = yield* SecureRandom.SecureRandom
   const sourcing = yield* WorkflowEventSourcing
   const executions = yield* WorkflowExecutionModel
-  const { startWorkflow, submitEvent } = yield* Submissions.make(random, limits)
-  const enqueueEvents = yield* Enqueueing.make(random, limits)
+  const { startWorkflow, submitEvent } = yield* Submissions.make(random, limits, idempotencyKeys)
+  const enqueueEvents = yield* Enqueueing.make(random, limits, idempotencyKeys)
   const processQueuedEvent = yield* ProcessQueuedEvent.make
 
   return TypeScriptWorkflowRuntime.of({

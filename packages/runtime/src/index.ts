@@ -17,12 +17,14 @@ export type { RuntimeOptions } from "./TypeScriptWorkflowRuntime.ts"
 export type {
   EnqueueError,
   Enqueued,
+  IdempotencyKeys,
   ProcessError,
   ProcessOptions,
   ProcessingResult,
   StartData,
   StartError,
   StartOptions,
+  StateFor,
   SubmitError,
   SubmitOptions,
   WorkflowToStart

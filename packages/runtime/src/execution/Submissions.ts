@@ -3,21 +3,21 @@ import {
   type Decision,
   type ExecutionRef,
   type ExecutionState,
-  Identifier,
   Instant,
   QueuedEvent,
   Request,
   Step,
   type Submission,
   type Workflow,
-  WorkflowEventModel
+  WorkflowEventModel,
+  withoutUndefined
 } from "@refold/core"
 import { Array, Clock, Effect, Metric, Option, Result, Schedule } from "effect"
 import type { SecureRandom } from "effect/crypto"
 import { ExecutionAlreadyExists, ExecutionContended } from "../ExecutionErrors.ts"
 import * as Metrics from "../Metrics.ts"
 import { WorkflowEventSourcing } from "../replay/WorkflowEventSourcing.ts"
-import type { Limits, StartOptions, SubmitOptions, WorkflowToStart } from "../Requests.ts"
+import * as Requests from "../Requests.ts"
 import { Workflows } from "../Workflows.ts"
 import { type Decided, Executions, type Loaded, type Move, type Moved, maxAttempts } from "./Executions.ts"
 
@@ -28,35 +28,51 @@ interface Parts {
   readonly sourcing: WorkflowEventSourcing["Service"]
   readonly workflows: Workflows["Service"]
   readonly random: SecureRandom.SecureRandom["Service"]
-  readonly limits: Limits
+  readonly limits: Requests.Limits
+  readonly idempotencyKeys: Requests.IdempotencyKeys
 }
 
-export const make = Effect.fnUntraced(function* (random: SecureRandom.SecureRandom["Service"], limits: Limits) {
+export const make = Effect.fnUntraced(function* (
+  random: SecureRandom.SecureRandom["Service"],
+  limits: Requests.Limits,
+  idempotencyKeys: Requests.IdempotencyKeys
+) {
   const parts: Parts = {
     events: yield* WorkflowEventModel,
     executions: yield* Executions,
     sourcing: yield* WorkflowEventSourcing,
     workflows: yield* Workflows,
     random,
-    limits
+    limits,
+    idempotencyKeys
   }
-  return {
-    startWorkflow: <W extends WorkflowToStart>(options: StartOptions<W>) => start(parts, options),
-    submitEvent: (options: SubmitOptions) => submit(parts, options)
+  // Only the overloads know the types: the execution runs the workflow that was started, or that the submission names.
+  function startWorkflow<W extends Requests.WorkflowToStart>(
+    options: Requests.StartOptions<W>
+  ): Effect.Effect<Requests.StateFor<W>, Requests.StartError>
+  function startWorkflow(
+    options: Requests.StartOptions
+  ): Effect.Effect<ExecutionState.ExecutionState, Requests.StartError> {
+    return start(parts, options)
   }
+  function submitEvent<W extends Workflow.Workflow>(
+    options: Requests.SubmitOptions<W>
+  ): Effect.Effect<Requests.StateFor<W>, Requests.SubmitError>
+  function submitEvent(
+    options: Requests.SubmitOptions
+  ): Effect.Effect<ExecutionState.ExecutionState, Requests.SubmitError> {
+    return submit(parts, options)
+  }
+  return { startWorkflow, submitEvent }
 })
 
 type Keyed = ExecutionRef & { readonly idempotencyKey?: string | undefined }
 
-const start = Effect.fnUntraced(function* (parts: Parts, options: StartOptions) {
-  const { data, executionId, idempotencyKey, metadata, tenant, userId } = options
-  yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
+const start = Effect.fnUntraced(function* (parts: Parts, options: Requests.StartOptions) {
+  const { data, executionId, metadata, tenant, userId } = options
+  yield* Effect.fromResult(Requests.check(options, parts.idempotencyKeys))
   const workflow = yield* parts.workflows.get(options.workflow.name, options.workflow.version)
-  const request: Decision.StartRequest = {
-    ...(data === undefined ? {} : { data }),
-    ...(userId === undefined ? {} : { user_id: userId }),
-    ...(metadata === undefined ? {} : { metadata })
-  }
+  const request: Decision.StartRequest = withoutUndefined({ data, user_id: userId, metadata })
   const ref = { tenant, executionId }
   const step = yield* Effect.fromResult(Step.start(workflow, ref, request, yield* stepOptions(parts, options)))
   const submission: Submission = { ...Array.headNonEmpty(step.events), workflow: workflow.name }
@@ -71,9 +87,9 @@ const start = Effect.fnUntraced(function* (parts: Parts, options: StartOptions) 
     : Effect.fail(new ExecutionAlreadyExists({ executionId }))
 })
 
-const submit = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions) {
-  const { executionId, idempotencyKey, tenant } = options
-  yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
+const submit = Effect.fnUntraced(function* (parts: Parts, options: Requests.SubmitOptions) {
+  const { executionId } = options
+  yield* Effect.fromResult(Requests.check(options, parts.idempotencyKeys))
   const moved = parts.executions
     .move(options, (loaded) => decide(parts, options, loaded), pauses)
     .pipe(
@@ -87,7 +103,7 @@ const submit = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions
 })
 
 /** The step to commit; or the first result of the idempotency key. */
-const decide = (parts: Parts, options: SubmitOptions, loaded: Loaded) =>
+const decide = (parts: Parts, options: Requests.SubmitOptions, loaded: Loaded) =>
   options.idempotencyKey === undefined
     ? take(parts, options, loaded)
     : // After the load: another writer that uses the key from here on moves the execution, which is a conflict.
@@ -99,7 +115,7 @@ const decide = (parts: Parts, options: SubmitOptions, loaded: Loaded) =>
         })
       )
 
-const take = (parts: Parts, options: SubmitOptions, { state, workflow }: Loaded) =>
+const take = (parts: Parts, options: Requests.SubmitOptions, { state, workflow }: Loaded) =>
   Effect.flatMap(stepOptions(parts, options), (stepped) =>
     Effect.fromResult(
       Result.map(

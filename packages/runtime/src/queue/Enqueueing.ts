@@ -2,7 +2,6 @@
 import {
   Decision,
   type ExecutionRef,
-  Identifier,
   type QueuedEvent,
   WorkflowEventProcessingModel,
   type WorkflowRef,
@@ -13,7 +12,7 @@ import type { SecureRandom } from "effect/crypto"
 import { Executions } from "../execution/Executions.ts"
 import { ExecutionNotFound } from "../ExecutionErrors.ts"
 import * as Metrics from "../Metrics.ts"
-import type { EnqueueError, Enqueued, Limits, SubmitOptions } from "../Requests.ts"
+import * as Requests from "../Requests.ts"
 import { Workflows } from "../Workflows.ts"
 import { WakeUps } from "./WakeUps.ts"
 
@@ -24,28 +23,32 @@ interface Parts {
   readonly workflows: Workflows["Service"]
   readonly wakeUps: WakeUps["Service"]
   readonly random: SecureRandom.SecureRandom["Service"]
-  readonly limits: Limits
+  readonly limits: Requests.Limits
+  readonly idempotencyKeys: Requests.IdempotencyKeys
 }
 
-export const make = Effect.fnUntraced(function* (random: SecureRandom.SecureRandom["Service"], limits: Limits) {
+export const make = Effect.fnUntraced(function* (
+  random: SecureRandom.SecureRandom["Service"],
+  limits: Requests.Limits,
+  idempotencyKeys: Requests.IdempotencyKeys
+) {
   const parts: Parts = {
     executions: yield* Executions,
     queue: yield* WorkflowEventProcessingModel,
     workflows: yield* Workflows,
     wakeUps: yield* WakeUps,
     random,
-    limits
+    limits,
+    idempotencyKeys
   }
-  return (options: Array.NonEmptyReadonlyArray<SubmitOptions>) => enqueue(parts, options)
+  return (options: Array.NonEmptyReadonlyArray<Requests.SubmitOptions>) => enqueue(parts, options)
 })
 
 const enqueue = Effect.fnUntraced(function* (
   parts: Parts,
-  options: Array.NonEmptyReadonlyArray<SubmitOptions>
-): Effect.fn.Return<Array.NonEmptyReadonlyArray<Enqueued>, EnqueueError> {
-  for (const { executionId, idempotencyKey, tenant } of options) {
-    yield* Effect.fromResult(Identifier.check({ tenant, executionId, idempotencyKey }))
-  }
+  options: Array.NonEmptyReadonlyArray<Requests.SubmitOptions>
+): Effect.fn.Return<Array.NonEmptyReadonlyArray<Requests.Enqueued>, Requests.EnqueueError> {
+  for (const each of options) yield* Effect.fromResult(Requests.check(each, parts.idempotencyKeys))
   const workflowOf = yield* parts.executions.workflowsOf(options)
   const events = yield* Effect.forEach(options, (each) => toQueue(parts, each, workflowOf.get(executionKey(each))))
   const entries = yield* Effect.catchTag(parts.queue.enqueue(events), "QueueClosed", ({ executionId, finalState }) =>
@@ -65,7 +68,11 @@ const enqueue = Effect.fnUntraced(function* (
 })
 
 /** The event to queue; refuses what no later state of the execution could accept. */
-const toQueue = Effect.fnUntraced(function* (parts: Parts, options: SubmitOptions, ref: WorkflowRef | undefined) {
+const toQueue = Effect.fnUntraced(function* (
+  parts: Parts,
+  options: Requests.SubmitOptions,
+  ref: WorkflowRef | undefined
+) {
   const { executionId, idempotencyKey, submission, tenant } = options
   if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
   const workflow = Option.getOrUndefined(yield* Effect.option(parts.workflows.get(ref.name, ref.version)))
@@ -88,7 +95,7 @@ const toQueue = Effect.fnUntraced(function* (parts: Parts, options: SubmitOption
 const isMismatch = Predicate.isTagged("WorkflowMismatch")
 
 /** Whether the key was used before: then it has its answer, whatever state the execution has reached since. */
-const isKeyKnown = ({ queue }: Parts, { executionId, idempotencyKey, tenant }: SubmitOptions) =>
+const isKeyKnown = ({ queue }: Parts, { executionId, idempotencyKey, tenant }: Requests.SubmitOptions) =>
   idempotencyKey === undefined
     ? Effect.succeed(false)
     : Effect.map(queue.find({ tenant, executionId, idempotencyKey }), Option.isSome)
