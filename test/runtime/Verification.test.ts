@@ -89,10 +89,10 @@ describe("verify", () => {
   )
 
   it.effect.each<[string, Partial<ExecutionHeader>, string]>([
-    ["state", { currentState: "Review" }, "order-1: its header is not what its log folds to"],
-    ["completion", { isComplete: true }, "order-1: its header is not what its log folds to"],
-    ["start", { startedAt: "1960-01-01T00:00:00.000Z" }, "order-1: its header is not what its log folds to"],
-    ["last change", { updatedAt: "2060-01-01T00:00:00.000Z" }, "order-1: its header is not what its log folds to"],
+    ["state", { currentState: "Review" }, "order-1: its header differs from the fold of its log"],
+    ["completion", { isComplete: true }, "order-1: its header differs from the fold of its log"],
+    ["start", { startedAt: "1960-01-01T00:00:00.000Z" }, "order-1: its header differs from the fold of its log"],
+    ["last change", { updatedAt: "2060-01-01T00:00:00.000Z" }, "order-1: its header differs from the fold of its log"],
     ["position, beyond the log", { position: 9 }, "order-1: its log ends at position 7, but its header is at 9"]
   ])("finds a header that differs in its %s", ([, difference, problem]) =>
     Effect.gen(function* () {
@@ -105,7 +105,7 @@ describe("verify", () => {
     Effect.gen(function* () {
       yield* store
       assert.deepStrictEqual(yield* withHeader({ position: 6, updatedAt: "1970-01-01T00:00:05.000Z" }), [
-        "order-1: its log goes on to position 7, but its header is at 6"
+        "order-1: its log has events up to position 7, but its header is at 6"
       ])
     }).pipe(Effect.provide(layer))
   )
@@ -170,7 +170,7 @@ describe("verify", () => {
         snapshots.save({ snapshot: { ...lie, fingerprint: Order.fingerprint }, prune: [3, 5] })
       )
       assert.deepStrictEqual(yield* problems, [
-        "order-1: its snapshot at position 7 is not what the log folds to",
+        "order-1: its snapshot at position 7 differs from the fold of its log",
         "order-1: its state differs with and without its snapshots"
       ])
     }).pipe(Effect.provide(layer))

@@ -1,5 +1,5 @@
 /**
- * Verifies a store: every log is gap-free and folds to what its header says, and every snapshot is what the log folds to.
+ * Verifies a store: every log has no gaps and folds to the state in its header, and every snapshot equals the fold of its log.
  */
 import {
   type ExecutionHeader,
@@ -15,9 +15,9 @@ import {
 import { Array, Effect, Result, Stream } from "effect"
 import { Workflows } from "./Workflows.ts"
 
-/** Something in the store that should not be. */
+/** A problem in the store. */
 export interface Finding {
-  /** Absent for a finding about a partition's feed. */
+  /** Absent for a finding about the feed of a partition. */
   readonly tenant?: string
   readonly executionId?: string
   readonly problem: string
@@ -25,122 +25,236 @@ export interface Finding {
 
 export interface VerificationReport {
   readonly executionCount: number
-  /** Of these, the executions whose workflow is not registered in this process: their data and snapshots went unchecked. */
+  /** Executions whose workflow is not registered in this process: their data and snapshots were not checked. */
   readonly unknownWorkflowCount: number
   readonly eventCount: number
   readonly snapshotCount: number
-  /** Snapshots of another fold, which every replay ignores. */
+  /** Snapshots with another fingerprint, which every replay ignores. */
   readonly ignoredSnapshotCount: number
-  /** The first {@link maxFindings} of them. */
+  /** The first {@link maxFindings} findings. */
   readonly findings: ReadonlyArray<Finding>
   readonly findingCount: number
 }
 
 export const maxFindings = 100
 
-/** Executions looked at together. */
+/** Executions that are checked together. */
 const pageSize = 500
 
 const feedPageSize = 2000
 
-/** What is being found out, page after page. */
-class Report {
-  executionCount = 0
-  unknownWorkflowCount = 0
-  eventCount = 0
-  snapshotCount = 0
-  ignoredSnapshotCount = 0
-  findingCount = 0
-  readonly findings: Array<Finding> = []
-
-  find(finding: Finding): void {
-    this.findingCount += 1
-    if (this.findings.length < maxFindings) this.findings.push(finding)
+/**
+ * Replays every execution of a tenant, or of all tenants, from its first event and from its snapshots, and checks that the
+ * offsets in the feed of every partition are 1, 2, 3 … to its end.
+ *
+ * **Details**
+ *
+ * Reads every log and every feed once, in bounded memory. Executions whose workflow is not registered here are counted, but
+ * their data is not checked. Writers may continue during the verification.
+ */
+export const verify = Effect.fn("Verification.verify")(function* (options: {
+  readonly tenant?: string
+  readonly onProgress?: (eventCount: number) => Effect.Effect<void>
+}) {
+  const { onProgress = () => Effect.void } = options
+  const executions = yield* WorkflowExecutionModel
+  const tally = emptyTally()
+  const tenants = options.tenant === undefined ? yield* executions.tenants : [options.tenant]
+  for (const tenant of tenants) {
+    yield* executions.list({ tenant, batchSize: pageSize }).pipe(
+      Stream.rechunk(pageSize),
+      Stream.runForEachArray((headers) =>
+        Effect.andThen(
+          verifyPage(tally, tenant, headers),
+          Effect.suspend(() => onProgress(tally.eventCount))
+        )
+      )
+    )
   }
+  yield* verifyFeeds(tally)
+  const report: VerificationReport = { ...tally }
+  return report
+})
+
+/** The report while it grows, page by page. */
+interface Tally {
+  executionCount: number
+  unknownWorkflowCount: number
+  eventCount: number
+  snapshotCount: number
+  ignoredSnapshotCount: number
+  findingCount: number
+  readonly findings: Array<Finding>
 }
 
-/** One execution being folded twice: from its first event, and anew from each snapshot. */
-class Check {
-  readonly #header: ExecutionHeader
-  readonly #workflow: Workflow.Workflow
-  readonly #report: Report
-  #fromLog: ExecutionState.ExecutionState | undefined
-  #fromSnapshot: ExecutionState.ExecutionState | undefined
-  #isBroken = false
-  #lastPosition = 0
+const emptyTally = (): Tally => ({
+  executionCount: 0,
+  unknownWorkflowCount: 0,
+  eventCount: 0,
+  snapshotCount: 0,
+  ignoredSnapshotCount: 0,
+  findingCount: 0,
+  findings: []
+})
 
-  constructor(header: ExecutionHeader, workflow: Workflow.Workflow, report: Report) {
-    this.#header = header
-    this.#workflow = workflow
-    this.#report = report
+const addFinding = (tally: Tally, finding: Finding): void => {
+  tally.findingCount += 1
+  if (tally.findings.length < maxFindings) tally.findings.push(finding)
+}
+
+// --- Executions -------------------------------------------------------------------------------------------------------
+
+const verifyPage = Effect.fnUntraced(function* (
+  tally: Tally,
+  tenant: string,
+  listed: Array.NonEmptyReadonlyArray<ExecutionHeader>
+) {
+  const events = yield* WorkflowEventModel
+  const executions = yield* WorkflowExecutionModel
+  const snapshots = yield* WorkflowSnapshotModel
+  const range = {
+    tenant,
+    fromExecutionId: Array.headNonEmpty(listed).executionId,
+    toExecutionId: Array.lastNonEmpty(listed).executionId
   }
+  const executionIds = listed.map((header) => header.executionId)
+  // In this order, each read sees at least as much as the one before it: writers may continue meanwhile.
+  const found = yield* Stream.runCollect(snapshots.readTenant(range))
+  const headers = yield* executions.findMany({ tenant, executionIds })
+  const checks = yield* openChecks(tally, headers, found)
+  yield* Stream.runForEachArray(events.readTenant(range), (batch) =>
+    Effect.sync(() => {
+      tally.eventCount += batch.length
+      for (const run of Array.groupWith(batch, isSameExecution)) {
+        const check = checks.get(run[0].execution_id)
+        if (check !== undefined) foldRun(tally, check, run)
+      }
+    })
+  )
+  for (const check of checks.values()) finish(tally, check)
+  yield* checkMoved(tally, tenant, [...checks.values()])
+})
 
-  find(problem: string): void {
-    const { executionId, tenant } = this.#header
-    this.#report.find({ tenant, executionId, problem })
+/** The check of one execution, which is folded twice: from its first event, and again from each snapshot. */
+interface Check {
+  readonly header: ExecutionHeader
+  readonly workflow: Workflow.Workflow
+  /** In order of positions. */
+  readonly snapshots: ReadonlyArray<Snapshot.Snapshot>
+  fromLog: ExecutionState.ExecutionState | undefined
+  fromSnapshot: ExecutionState.ExecutionState | undefined
+  /** Whether the log does not fold. */
+  isBroken: boolean
+  /** Position of the last event read. It is beyond the header if the execution moved meanwhile. */
+  lastPosition: number
+}
+
+const openChecks = Effect.fnUntraced(function* (
+  tally: Tally,
+  headers: ReadonlyArray<ExecutionHeader>,
+  found: ReadonlyArray<Snapshot.Snapshot>
+) {
+  const workflows = yield* Workflows
+  const snapshots = new Map<string, Array<Snapshot.Snapshot>>()
+  for (const snapshot of found) {
+    const known = snapshots.get(snapshot.execution_id)
+    if (known === undefined) snapshots.set(snapshot.execution_id, [snapshot])
+    else known.push(snapshot)
   }
-
-  /** The last event read: beyond the header when the execution moved meanwhile. */
-  get lastPosition(): number {
-    return this.#lastPosition
+  const checks = new Map<string, Check>()
+  for (const header of headers) {
+    const { executionId, workflow } = header
+    const definition = yield* Effect.result(workflows.get(workflow.name, workflow.version))
+    if (Result.isFailure(definition)) tally.unknownWorkflowCount += 1
+    checks.set(executionId, {
+      header,
+      // States and positions fold the same in every definition; only the data needs its own.
+      workflow: Result.getOrElse(definition, () => Workflow.open(workflow.name)),
+      snapshots: snapshots.get(executionId) ?? [],
+      fromLog: undefined,
+      fromSnapshot: undefined,
+      isBroken: false,
+      lastPosition: 0
+    })
   }
+  return checks
+})
 
-  fold(events: ReadonlyArray<WorkflowEvent>): void {
-    this.#lastPosition = events.at(-1)?.position ?? this.#lastPosition
-    if (this.#isBroken) return
-    const bounds = { to: this.#header.position }
-    const fromLog = Replay.fold(this.#workflow, this.#fromLog, events, bounds)
-    if (Result.isFailure(fromLog)) {
-      this.#isBroken = true
-      this.find(fromLog.failure.message)
-      return
-    }
-    this.#fromLog = fromLog.success
-    if (this.#fromSnapshot === undefined) return
-    const fromSnapshot = Replay.fold(this.#workflow, this.#fromSnapshot, events, bounds)
-    this.#fromSnapshot = Result.isSuccess(fromSnapshot) ? fromSnapshot.success : undefined
+const isSameExecution = (left: WorkflowEvent, right: WorkflowEvent): boolean => left.execution_id === right.execution_id
+
+const addProblem = (tally: Tally, { header: { executionId, tenant } }: Check, problem: string): void =>
+  addFinding(tally, { tenant, executionId, problem })
+
+/** Folds a run of one execution's events, and compares with each snapshot at its position. */
+const foldRun = (tally: Tally, check: Check, run: Array.NonEmptyReadonlyArray<WorkflowEvent>): void => {
+  let foldedCount = 0
+  for (const snapshot of check.snapshots) {
+    const end = run.findIndex((event) => event.position === snapshot.position) + 1
+    if (end === 0) continue
+    fold(tally, check, run.slice(foldedCount, end))
+    compare(tally, check, snapshot)
+    foldedCount = end
   }
+  fold(tally, check, run.slice(foldedCount))
+}
 
-  /** Must follow the events up to the snapshot's position, and no others. */
-  compare(snapshot: Snapshot.Snapshot): void {
-    this.#report.snapshotCount += 1
-    if (this.#isBroken) return
-    const restored = Snapshot.restore(this.#workflow, snapshot)
-    if (Result.isFailure(restored)) {
-      if (restored.failure === "FingerprintMismatch") this.#report.ignoredSnapshotCount += 1
-      else this.find(`its snapshot at position ${snapshot.position} is damaged`)
-      return
-    }
-    if (hashOf(this.#workflow, this.#fromLog) !== snapshot.state_hash) {
-      this.find(`its snapshot at position ${snapshot.position} is not what the log folds to`)
-    }
-    this.#fromSnapshot = restored.success
+const fold = (tally: Tally, check: Check, events: ReadonlyArray<WorkflowEvent>): void => {
+  check.lastPosition = events.at(-1)?.position ?? check.lastPosition
+  if (check.isBroken) return
+  const bounds = { to: check.header.position }
+  const fromLog = Replay.fold(check.workflow, check.fromLog, events, bounds)
+  if (Result.isFailure(fromLog)) {
+    check.isBroken = true
+    return addProblem(tally, check, fromLog.failure.message)
   }
+  check.fromLog = fromLog.success
+  if (check.fromSnapshot === undefined) return
+  const fromSnapshot = Replay.fold(check.workflow, check.fromSnapshot, events, bounds)
+  check.fromSnapshot = Result.isSuccess(fromSnapshot) ? fromSnapshot.success : undefined
+}
 
-  finish(): void {
-    this.#report.executionCount += 1
-    if (this.#isBroken) return
-    const { currentState, isComplete, position, startedAt, updatedAt, workflow } = this.#header
-    const state = this.#fromLog
-    if (state?.position !== position) {
-      this.find(`its log ends at position ${state?.position ?? 0}, but its header is at ${position}`)
-      return
-    }
-    if (
-      state.currentState !== currentState ||
-      // A definition that stands in for an unknown one knows no final states.
-      (state.workflow.version === workflow.version && state.isComplete !== isComplete) ||
-      state.startedAt !== startedAt ||
-      state.updatedAt !== updatedAt
-    ) {
-      this.find("its header is not what its log folds to")
-    }
-    if (
-      this.#fromSnapshot !== undefined &&
-      hashOf(this.#workflow, this.#fromSnapshot) !== hashOf(this.#workflow, state)
-    ) {
-      this.find("its state differs with and without its snapshots")
-    }
+/** Compares a snapshot with the fold of exactly the events up to its position. */
+const compare = (tally: Tally, check: Check, snapshot: Snapshot.Snapshot): void => {
+  tally.snapshotCount += 1
+  if (check.isBroken) return
+  const restored = Snapshot.restore(check.workflow, snapshot)
+  if (Result.isFailure(restored)) {
+    if (restored.failure === "FingerprintMismatch") tally.ignoredSnapshotCount += 1
+    else addProblem(tally, check, `its snapshot at position ${snapshot.position} is damaged`)
+    return
+  }
+  if (hashOf(check.workflow, check.fromLog) !== snapshot.state_hash) {
+    addProblem(tally, check, `its snapshot at position ${snapshot.position} differs from the fold of its log`)
+  }
+  check.fromSnapshot = restored.success
+}
+
+/** Compares the header, and the last snapshot, with the fold of the whole log. */
+const finish = (tally: Tally, check: Check): void => {
+  const { fromLog: state, fromSnapshot, header, snapshots, workflow } = check
+  for (const { position } of snapshots) {
+    if (position > header.position) addProblem(tally, check, `its snapshot at position ${position} lies beyond its end`)
+  }
+  tally.executionCount += 1
+  if (check.isBroken) return
+  if (state?.position !== header.position) {
+    return addProblem(
+      tally,
+      check,
+      `its log ends at position ${state?.position ?? 0}, but its header is at ${header.position}`
+    )
+  }
+  if (
+    state.currentState !== header.currentState ||
+    // A definition that stands in for an unknown one knows no final states.
+    (state.workflow.version === header.workflow.version && state.isComplete !== header.isComplete) ||
+    state.startedAt !== header.startedAt ||
+    state.updatedAt !== header.updatedAt
+  ) {
+    addProblem(tally, check, "its header differs from the fold of its log")
+  }
+  if (fromSnapshot !== undefined && hashOf(workflow, fromSnapshot) !== hashOf(workflow, state)) {
+    addProblem(tally, check, "its state differs with and without its snapshots")
   }
 }
 
@@ -150,122 +264,38 @@ const hashOf = (workflow: Workflow.Workflow, state: ExecutionState.ExecutionStat
   return Result.isSuccess(data) ? ExecutionState.hash(state, data.success) : undefined
 }
 
-/**
- * Replays every execution of a tenant, or of all, from its first event and from its snapshots, and checks that the feed of
- * every partition counts 1, 2, 3 … to its end.
- *
- * **Details**
- *
- * Reads the whole log once, and the feeds, in bounded memory. Executions whose workflow is not registered here are
- * counted, and their data is not checked. Writers may go on meanwhile.
- */
-export const verify = Effect.fn("Verification.verify")(function* (options: {
-  readonly tenant?: string
-  readonly onProgress?: (eventCount: number) => Effect.Effect<void>
-}) {
-  const { onProgress = () => Effect.void } = options
+/** A log may be longer than its header was, because writers continue; but not longer than the header is afterwards. */
+const checkMoved = Effect.fnUntraced(function* (tally: Tally, tenant: string, checks: ReadonlyArray<Check>) {
   const executions = yield* WorkflowExecutionModel
-  const report = new Report()
-  const tenants = options.tenant === undefined ? yield* executions.tenants : [options.tenant]
-  for (const tenant of tenants) {
-    yield* executions.list({ tenant, batchSize: pageSize }).pipe(
-      Stream.rechunk(pageSize),
-      Stream.runForEachArray((headers) =>
-        Effect.andThen(
-          verifyPage(tenant, headers, report),
-          Effect.suspend(() => onProgress(report.eventCount))
-        )
-      )
-    )
-  }
-  yield* verifyFeeds(report)
-  const answer: VerificationReport = { ...report }
-  return answer
-})
-
-const verifyPage = Effect.fnUntraced(function* (
-  tenant: string,
-  listed: Array.NonEmptyReadonlyArray<ExecutionHeader>,
-  report: Report
-) {
-  const events = yield* WorkflowEventModel
-  const executions = yield* WorkflowExecutionModel
-  const snapshots = yield* WorkflowSnapshotModel
-  const workflows = yield* Workflows
-  const range = {
-    tenant,
-    fromExecutionId: Array.headNonEmpty(listed).executionId,
-    toExecutionId: Array.lastNonEmpty(listed).executionId
-  }
-  const executionIds = listed.map((header) => header.executionId)
-  // In this order, so that what writers add meanwhile never lies beyond what is read after it.
-  const taken = Array.groupBy(yield* Stream.runCollect(snapshots.readTenant(range)), (each) => `=${each.execution_id}`)
-  const headers = yield* executions.findMany({ tenant, executionIds })
-  const checks = new Map<string, Check>()
-  for (const header of headers) {
-    const { executionId, workflow } = header
-    const found = yield* Effect.result(workflows.get(workflow.name, workflow.version))
-    if (Result.isFailure(found)) report.unknownWorkflowCount += 1
-    // States and positions fold the same in every definition; only the data needs its own.
-    const definition = Result.getOrElse(found, () => Workflow.open(workflow.name))
-    checks.set(executionId, new Check(header, definition, report))
-  }
-  yield* Stream.runForEachArray(events.readTenant(range), (batch) =>
-    Effect.sync(() => {
-      report.eventCount += batch.length
-      for (const run of Array.groupWith(batch, isSameExecution)) {
-        const check = checks.get(run[0].execution_id)
-        if (check !== undefined) foldRun(check, run, taken[`=${run[0].execution_id}`] ?? [])
-      }
-    })
+  const moved = new Map(
+    checks
+      .filter(({ header, lastPosition }) => lastPosition > header.position)
+      .map((check) => [check.header.executionId, check])
   )
-  for (const { executionId, position } of headers) {
-    for (const snapshot of taken[`=${executionId}`] ?? []) {
-      if (snapshot.position > position) {
-        checks.get(executionId)?.find(`its snapshot at position ${snapshot.position} lies beyond its end`)
-      }
-    }
-    checks.get(executionId)?.finish()
-  }
-  const moved = headers.filter(({ executionId, position }) => (checks.get(executionId)?.lastPosition ?? 0) > position)
-  if (moved.length === 0) return
-  const again = yield* executions.findMany({ tenant, executionIds: moved.map((header) => header.executionId) })
-  for (const { executionId, position } of again) {
-    const check = checks.get(executionId)
+  if (moved.size === 0) return
+  for (const { executionId, position } of yield* executions.findMany({ tenant, executionIds: [...moved.keys()] })) {
+    const check = moved.get(executionId)
     if (check !== undefined && check.lastPosition > position) {
-      check.find(`its log goes on to position ${check.lastPosition}, but its header is at ${position}`)
+      addProblem(
+        tally,
+        check,
+        `its log has events up to position ${check.lastPosition}, but its header is at ${position}`
+      )
     }
   }
 })
 
-const isSameExecution = (left: WorkflowEvent, right: WorkflowEvent): boolean => left.execution_id === right.execution_id
+// --- Feeds ------------------------------------------------------------------------------------------------------------
 
-/** Folds a run of one execution's events, stopping at each snapshot on the way to compare. */
-const foldRun = (
-  check: Check,
-  run: Array.NonEmptyReadonlyArray<WorkflowEvent>,
-  snapshots: ReadonlyArray<Snapshot.Snapshot>
-): void => {
-  let folded = 0
-  for (const snapshot of snapshots) {
-    const end = run.findIndex((event) => event.position === snapshot.position) + 1
-    if (end === 0) continue
-    check.fold(run.slice(folded, end))
-    check.compare(snapshot)
-    folded = end
-  }
-  check.fold(run.slice(folded))
-}
-
-const verifyFeeds = Effect.fnUntraced(function* (report: Report) {
+const verifyFeeds = Effect.fnUntraced(function* (tally: Tally) {
   const events = yield* WorkflowEventModel
   for (let partition = 0; partition < events.partitionCount; partition++) {
     let after = 0
     for (;;) {
       const page = yield* events.readFeed({ partition, after, limit: feedPageSize })
-      const gap = page.find((event, place) => event.offset !== after + place + 1)
+      const gap = page.find((event, index) => event.offset !== after + index + 1)
       if (gap !== undefined) {
-        report.find({ problem: `The feed of partition ${partition} has a gap before offset ${gap.offset}` })
+        addFinding(tally, { problem: `The feed of partition ${partition} has a gap before offset ${gap.offset}` })
         break
       }
       after += page.length

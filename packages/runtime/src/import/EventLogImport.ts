@@ -1,6 +1,4 @@
-/**
- * Takes a foreign event log into the store: one execution per case, one event per row, in the order of time.
- */
+/** Imports a foreign event log into the store: one execution per case, one event per row, in order of time. */
 import {
   type Commit,
   type ExecutionHeader,
@@ -11,15 +9,13 @@ import {
   type StoreError,
   Workflow,
   WorkflowEventModel,
-  WorkflowExecutionModel,
-  noState
+  WorkflowExecutionModel
 } from "@refold/core"
 import {
   Array,
   Deferred,
   Effect,
   type FileSystem,
-  Option,
   Order,
   type PlatformError,
   Result,
@@ -27,10 +23,10 @@ import {
   type Scope,
   Stream
 } from "effect"
-import { hash } from "node:crypto"
 import * as ExternalSort from "./ExternalSort.ts"
+import * as ImportBatch from "./ImportBatch.ts"
 
-/** A row that cannot be an event, by its line in the file; nothing was written. */
+/** A row cannot become an event. Names its line in the file; nothing was written. */
 export class RowRefused extends Schema.TaggedError<RowRefused>()("RowRefused", {
   line: Schema.Int,
   field: Schema.String,
@@ -41,7 +37,7 @@ export class RowRefused extends Schema.TaggedError<RowRefused>()("RowRefused", {
   }
 }
 
-/** The execution is there already, with another history. What stood in the log stays; what was imported so far stays too. */
+/** The execution exists with a different history. Its log does not change; events that were imported before this one stay. */
 export class ImportConflict extends Schema.TaggedError<ImportConflict>()("ImportConflict", {
   executionId: Schema.String,
   line: Schema.Int,
@@ -56,7 +52,7 @@ export class ImportConflict extends Schema.TaggedError<ImportConflict>()("Import
 export interface ImportProgress {
   readonly phase: "reading" | "writing"
   readonly rowCount: number
-  /** Known once all is read. */
+  /** Known once all rows are read. */
   readonly totalRowCount?: number
 }
 
@@ -66,7 +62,7 @@ export interface ImportSummary {
   readonly eventsAdded: number
 }
 
-/** `PlatformError` is that of the temporary files, which hold what does not fit into memory. */
+/** `PlatformError` comes from the temporary files of rows that do not fit into memory. */
 export type ImportError =
   | Identifier.InvalidInput
   | RowRefused
@@ -75,20 +71,20 @@ export type ImportError =
   | StoreError
   | PlatformError.PlatformError
 
-/** Rows whose events go into one statement about, and into one commit at most twice as many. */
+/** Rows per commit, about: a batch ends between two executions, so it can have twice as many. */
 const batchRowCount = 2000
 
-/** While the store writes one batch, the process makes the next one ready. */
-const batchesUnderWay = 2
+/** Batches in flight: while the store writes one, the process prepares the next. */
+const batchesInFlight = 2
 
 /**
  * Imports rows in any order.
  *
  * **Details**
  *
- * Reads and checks all rows before the first event is written. Within an execution: by instant, then by place in the
- * file. Event ids are made from the tenant, the execution and all rows up to the event's, so the same file adds nothing
- * the second time and a longer version of it adds the rest. Memory is bounded, whatever the length.
+ * Reads and checks all rows before it writes the first event. Orders the rows of an execution by instant, then by their place in
+ * the file. The id of an event is a hash of the tenant, the execution and all rows up to its own, so a second import of the same
+ * file adds nothing, and an import of a longer version adds the rest. Memory is bounded for any number of rows.
  */
 export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R>(
   rows: Stream.Stream<ImportedRow, E, R>,
@@ -104,6 +100,12 @@ export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R
 > {
   const { onProgress = () => Effect.void, tenant } = options
   yield* Effect.fromResult(Identifier.check({ tenant, workflow: options.workflow }))
+  const target: Target = {
+    events: yield* WorkflowEventModel,
+    executions: yield* WorkflowExecutionModel,
+    tenant,
+    workflow: Workflow.open(options.workflow)
+  }
   let rowCount = 0
   const checked = rows.pipe(
     Stream.mapArrayEffect((batch) => {
@@ -116,21 +118,29 @@ export const importRows = Effect.fn("EventLogImport.importRows")(function* <E, R
     })
   )
   const sorted = yield* ExternalSort.sort(checked, { order: byExecutionThenTime, weigh })
-  const writer = yield* makeWriter(tenant, Workflow.open(options.workflow))
-  let writtenCount = 0
+  const total = { rowCount: 0, executionCount: 0, eventsAdded: 0 }
   yield* sorted.pipe(
     Stream.rechunk(batchRowCount),
-    Stream.mapArray(Array.map(writer.place)),
-    Stream.mapAccumArray((): Uncut => ({ held: [] }), toBatch, {
-      onHalt: ({ before, held }) => (Array.isReadonlyArrayNonEmpty(held) ? [batchOf(held, before)] : [])
+    Stream.mapAccumArray(
+      (): ImportBatch.NumberedRow | undefined => undefined,
+      (last, batch) => ImportBatch.numberRows(tenant, last, batch)
+    ),
+    Stream.mapAccumArray((): ImportBatch.Remainder => ({ rows: [] }), ImportBatch.cutBatch, {
+      onHalt: ImportBatch.lastBatch
     }),
-    Stream.mapEffect(writer.write, { concurrency: writer.concurrency, unordered: true }),
-    Stream.runForEach((count) => {
-      writtenCount += count
-      return onProgress({ phase: "writing", rowCount: writtenCount, totalRowCount: rowCount })
+    Stream.mapEffect((batch) => writeBatch(target, batch), {
+      // A caller's transaction has one session, which runs one statement at a time.
+      concurrency: (yield* target.events.isInTransaction) ? 1 : batchesInFlight,
+      unordered: true
+    }),
+    Stream.runForEach((written) => {
+      total.rowCount += written.rowCount
+      total.executionCount += written.executionCount
+      total.eventsAdded += written.eventsAdded
+      return onProgress({ phase: "writing", rowCount: total.rowCount, totalRowCount: rowCount })
     })
   )
-  const summary: ImportSummary = { rowCount, ...writer.counts() }
+  const summary: ImportSummary = total
   return summary
 }, Effect.scoped)
 
@@ -140,7 +150,7 @@ const byExecutionThenTime: Order.Order<ImportedRow> = Order.combineAll([
   Order.mapInput(Order.Number, (row: ImportedRow) => row.place)
 ])
 
-/** About what the row costs in memory: its texts, twice their length, and its objects. */
+/** The approximate bytes of a row in memory: its objects, and two bytes per character of its texts. */
 const weigh = (row: ImportedRow): number => {
   let weight = 400 + 2 * (row.execution_id.length + row.event_name.length)
   for (const value of Object.values(row.payload ?? {})) {
@@ -163,172 +173,73 @@ const findRefusal = (row: ImportedRow): RowRefused | undefined => {
   return Result.isFailure(payload) ? refuse(`payload${payload.failure.path}`, payload.failure.problem) : undefined
 }
 
-/** A row with the place and the id that its event has in its execution. */
-interface Placed {
-  readonly row: ImportedRow
-  readonly position: number
-  readonly eventId: string
-  readonly fromState: string
+// --- Writing ----------------------------------------------------------------------------------------------------------
+
+/** The store and the executions that an import writes to. */
+interface Target {
+  readonly events: WorkflowEventModel["Service"]
+  readonly executions: WorkflowExecutionModel["Service"]
+  readonly tenant: string
+  readonly workflow: Workflow.Workflow
 }
 
-interface Batch {
-  readonly rows: Array.NonEmptyReadonlyArray<Placed>
-  /** Until the events that must come first are there. */
-  readonly ready: Effect.Effect<void>
-  readonly written: Deferred.Deferred<void>
-}
-
-/** Between two batches. */
-interface Uncut {
-  /** Of the last execution so far, whose rows may go on. */
-  readonly held: ReadonlyArray<Placed>
-  readonly before?: Batch
-}
-
-/** Cuts between executions where it can: batches of different ones need not wait for each other. */
-const toBatch = (
-  { before, held }: Uncut,
-  rows: Array.NonEmptyReadonlyArray<Placed>
-): readonly [Uncut, ReadonlyArray<Batch>] => {
-  const all = Array.appendAll(held, rows)
-  const last = Array.lastNonEmpty(all)
-  const [whole, rest] = Array.splitAt(all, all.findLastIndex((placed) => !isSameExecution(placed, last)) + 1)
-  const [cut, next] = Array.isReadonlyArrayNonEmpty(whole) ? [whole, rest] : [all, []]
-  const batch = batchOf(cut, before)
-  return [{ held: next, before: batch }, [batch]]
-}
-
-const batchOf = (rows: Array.NonEmptyReadonlyArray<Placed>, before: Batch | undefined): Batch => ({
-  rows,
-  ready:
-    before !== undefined && isSameExecution(Array.lastNonEmpty(before.rows), rows[0])
-      ? Deferred.await(before.written)
-      : Effect.void,
-  written: Deferred.makeUnsafe()
-})
-
-const isSameExecution = (left: Placed, right: Placed): boolean => left.row.execution_id === right.row.execution_id
-
-const makeWriter = Effect.fnUntraced(function* (tenant: string, workflow: Workflow.Workflow) {
-  const events = yield* WorkflowEventModel
-  const executions = yield* WorkflowExecutionModel
-  let last: Placed | undefined
-  let executionCount = 0
+/** Writes the rows of a batch that the log does not have yet. */
+const writeBatch = Effect.fnUntraced(function* (target: Target, { ready, rows, written }: ImportBatch.Batch) {
+  const { events, executions, tenant, workflow } = target
+  yield* ready
+  const groups = Array.groupWith(rows, ImportBatch.isSameExecution)
+  const executionIds = groups.map(([first]) => first.row.execution_id)
+  const found = yield* executions.findMany({ tenant, executionIds })
+  const headers = new Map(found.map((header) => [header.executionId, header]))
+  const commits = yield* Effect.forEach(groups, (group) =>
+    Effect.map(missingRows(target, group, headers.get(group[0].row.execution_id)), (rest) =>
+      ImportBatch.toCommit(tenant, workflow, rest)
+    )
+  )
+  const sent = Array.getSomes(commits)
   let eventsAdded = 0
-
-  const place = (row: ImportedRow): Placed => {
-    const previous = last?.row.execution_id === row.execution_id ? last : undefined
-    if (previous === undefined) executionCount += 1
-    last = {
-      row,
-      position: (previous?.position ?? 0) + 1,
-      eventId: eventIdOf(previous?.eventId ?? Json.canonical([tenant, row.execution_id]), row),
-      fromState: previous?.row.event_name ?? noState
-    }
-    return last
+  for (const result of Array.isReadonlyArrayNonEmpty(sent) ? yield* events.commit(sent) : []) {
+    eventsAdded += (yield* Effect.fromResult(result)).events.length
   }
-
-  /** What of an execution's rows the log does not hold yet; fails when what it holds is something else. */
-  const missing = Effect.fnUntraced(function* (
-    placed: Array.NonEmptyReadonlyArray<Placed>,
-    header: ExecutionHeader | undefined
-  ) {
-    const [first] = placed
-    const executionId = first.row.execution_id
-    if (header === undefined) return placed
-    if (header.workflow.name !== workflow.name || !Workflow.isOpen(header.workflow)) {
-      return yield* conflict(
-        first,
-        `cannot be added: it runs workflow "${header.workflow.name}", so import under another`
-      )
-    }
-    const known = placed.filter(({ position }) => position <= header.position)
-    const newest = known.at(-1)
-    if (newest !== undefined) {
-      // Each id stands for all rows before it too, so the newest speaks for the others.
-      const { position } = newest
-      const stored = yield* events.read({ tenant, executionId, after: position - 1, to: position }).pipe(Stream.runHead)
-      if (Option.isNone(stored) || stored.value.event_id !== newest.eventId) {
-        return yield* conflict(
-          yield* firstDifference(known, newest),
-          "differs from the one in the log, which stays as it is"
-        )
-      }
-    }
-    return placed.slice(known.length)
-  })
-
-  const firstDifference = Effect.fnUntraced(function* (known: ReadonlyArray<Placed>, newest: Placed) {
-    const before = newest.position - known.length
-    const stored = yield* events
-      .read({ tenant, executionId: newest.row.execution_id, after: before, to: newest.position })
-      .pipe(Stream.runCollect)
-    return known.find(({ eventId }, place) => stored[place]?.event_id !== eventId) ?? newest
-  })
-
-  const write = Effect.fnUntraced(function* ({ ready, rows, written }: Batch) {
-    yield* ready
-    const groups = Array.groupWith(rows, isSameExecution)
-    const headers = new Map(
-      (yield* executions.findMany({ tenant, executionIds: groups.map(([first]) => first.row.execution_id) })).map(
-        (header) => [header.executionId, header]
-      )
-    )
-    const commits = yield* Effect.forEach(groups, (placed) =>
-      Effect.map(missing(placed, headers.get(placed[0].row.execution_id)), (rest) => toCommit(tenant, workflow, rest))
-    )
-    const sent = Array.getSomes(commits)
-    for (const result of Array.isReadonlyArrayNonEmpty(sent) ? yield* events.commit(sent) : []) {
-      eventsAdded += (yield* Effect.fromResult(result)).events.length
-    }
-    yield* Deferred.succeed(written, undefined)
-    return rows.length
-  })
-
-  return {
-    place,
-    write,
-    // A transaction of the caller's has one session, for one statement after another.
-    concurrency: (yield* events.isInTransaction) ? 1 : batchesUnderWay,
-    counts: () => ({ executionCount, eventsAdded })
-  }
+  yield* Deferred.succeed(written, undefined)
+  const executionCount = rows.filter(({ position }) => position === 1).length
+  return { rowCount: rows.length, executionCount, eventsAdded }
 })
 
-const conflict = ({ position, row }: Placed, problem: string) =>
+/** The rows of an execution that its log does not have yet; fails if the log has other events. */
+const missingRows = Effect.fnUntraced(function* (
+  target: Target,
+  rows: Array.NonEmptyReadonlyArray<ImportBatch.NumberedRow>,
+  header: ExecutionHeader | undefined
+) {
+  if (header === undefined) return rows
+  const [first] = rows
+  if (header.workflow.name !== target.workflow.name || !Workflow.isOpen(header.workflow)) {
+    return yield* conflict(
+      first,
+      `cannot be added: it runs workflow "${header.workflow.name}". Import the log under another tenant`
+    )
+  }
+  const known = rows.filter(({ position }) => position <= header.position)
+  const newest = known.at(-1)
+  if (newest !== undefined) {
+    // Each id depends on all rows before it, so the newest one proves the others.
+    const [stored] = yield* storedIds(target, newest, 1)
+    if (stored !== newest.eventId) {
+      const ids = yield* storedIds(target, newest, known.length)
+      const different = known.find(({ eventId }, index) => ids[index] !== eventId) ?? newest
+      return yield* conflict(different, "differs from the one in the log, which stays as it is")
+    }
+  }
+  return rows.slice(known.length)
+})
+
+/** Ids of the stored events at the position of a row and before it, `count` in all. */
+const storedIds = ({ events, tenant }: Target, { position, row }: ImportBatch.NumberedRow, count: number) =>
+  events.read({ tenant, executionId: row.execution_id, after: position - count, to: position }).pipe(
+    Stream.map(({ event_id }) => event_id),
+    Stream.runCollect
+  )
+
+const conflict = ({ position, row }: ImportBatch.NumberedRow, problem: string) =>
   Effect.fail(new ImportConflict({ executionId: row.execution_id, line: row.line, position, problem }))
-
-const toCommit = (
-  tenant: string,
-  workflow: Workflow.Workflow,
-  placed: ReadonlyArray<Placed>
-): Option.Option<Commit.Commit> =>
-  Array.isReadonlyArrayNonEmpty(placed)
-    ? Option.some({
-        tenant,
-        executionId: placed[0].row.execution_id,
-        workflow,
-        expectedPosition: placed[0].position - 1,
-        events: Array.map(placed, toEvent),
-        isComplete: false
-      })
-    : Option.none()
-
-const toEvent = ({ eventId, fromState, row }: Placed): Commit.ImportedEvent => ({
-  event_id: eventId,
-  event_name: row.event_name,
-  event_type: row.event_type,
-  from_state: fromState,
-  to_state: row.event_name,
-  ...(row.user_id === undefined ? {} : { user_id: row.user_id }),
-  ...(row.payload === undefined ? {} : { payload: row.payload }),
-  schema_version: 1,
-  created_at: row.created_at,
-  metadata: {}
-})
-
-/** An id in the form of a UUID, version 8, that stands for the row and for all that came before it. */
-const eventIdOf = (previous: string, row: ImportedRow): string => {
-  const { created_at, event_name, event_type, payload = null, user_id = null } = row
-  const hex = hash("sha256", `${previous}${Json.canonical([created_at, event_name, event_type, user_id, payload])}`)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
-}

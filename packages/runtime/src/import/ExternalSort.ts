@@ -1,33 +1,31 @@
-/**
- * Sorts a stream of any length in bounded memory: sorted runs go to temporary files, which are then merged.
- */
+/** Sorts a stream of any length in bounded memory: writes sorted runs to temporary files, and merges them. */
 import { Array, Cause, Effect, FileSystem, Order, Pull, Stream } from "effect"
 
 export interface ExternalSortOptions<Row> {
   readonly order: Order.Order<Row>
-  /** About how many bytes the row takes. */
+  /** The approximate bytes of a row in memory. */
   readonly weigh: (row: Row) => number
-  /** Bytes of rows held at a time, about: 4 MiB by default. A stream that fits is sorted without a file. */
+  /** Maximum bytes of rows in memory, about; 4 MiB by default. A stream that fits is sorted without a file. */
   readonly maxBytes?: number
 }
 
 const defaultMaxBytes = 4 * 1024 * 1024
 
-/** Files merged at a time; more of them are merged in rounds. */
+/** Maximum files of one merge; more files are merged in rounds. */
 const maxFanIn = 128
 
-/** Bytes read from a file at a time. */
+/** Bytes of one read from a file. */
 const chunkSize = 16 * 1024
 
-/** Rows that a merge hands on at a time. */
+/** Rows in one chunk of the merged stream. */
 const batchSize = 250
 
 /**
- * The rows, which must be plain JSON, in order; those that compare equal in the order in which they came.
+ * The rows in order; equal rows keep their order. Rows must be plain JSON.
  *
  * **Details**
  *
- * Reads all of the stream before the first row leaves. The files are removed when the scope closes.
+ * Reads the whole stream before it emits the first row. Removes the files when the scope closes.
  */
 export const sort = Effect.fnUntraced(function* <Row, E, R>(
   rows: Stream.Stream<Row, E, R>,
@@ -65,9 +63,9 @@ export const sort = Effect.fnUntraced(function* <Row, E, R>(
     return heldBytes < maxBytes ? Effect.void : spillHeld()
   })
   if (files.length === 0) return Stream.fromIterable(held.toSorted(order))
-  // As a file, the last rows take no memory while the others are merged with them.
+  // In a file, the last rows take no memory during the merge.
   if (held.length > 0) yield* spillHeld()
-  // Neighbours are merged, so that equal rows keep their order from round to round.
+  // Merging neighbours keeps the order of equal rows in every round.
   while (files.length > maxFanIn) {
     const groups = Array.chunksOf(files, maxFanIn)
     files = yield* Effect.forEach(groups, (group) => spill(merge(group.map(open), order)))
@@ -75,34 +73,34 @@ export const sort = Effect.fnUntraced(function* <Row, E, R>(
   return merge(files.map(open), order)
 })
 
-/** A sorted file being read: `lines` from `next` on are yet to be taken. */
+/** A sorted file that is being read. `next` is the index of its next line in `lines`. */
 interface Source<E> {
-  readonly place: number
+  readonly index: number
   readonly pull: Pull.Pull<Array.NonEmptyReadonlyArray<string>, E>
   lines: ReadonlyArray<string>
   next: number
 }
 
-/** The row that a file has next. The rows behind it stay text: as objects they would outlive their youth. */
+/** The next row of a file. Later rows stay text: parsed objects would live long enough to burden the garbage collector. */
 interface Head<Row, E> {
   readonly row: Row
   readonly source: Source<E>
 }
 
-/** Sorted files of lines as one stream of rows; of equal rows, those of an earlier file first. */
+/** Merges sorted files of lines into one stream of rows. Among equal rows, those of an earlier file come first. */
 const merge = <Row, E, R>(files: ReadonlyArray<Stream.Stream<string, E, R>>, order: Order.Order<Row>) =>
   Stream.fromPull(
     Effect.gen(function* () {
       const byRowThenFile = Order.combine(
         Order.mapInput(order, ({ row }: Head<Row, E>) => row),
-        Order.mapInput(Order.Number, ({ source }: Head<Row, E>) => source.place)
+        Order.mapInput(Order.Number, ({ source }: Head<Row, E>) => source.index)
       )
       const heads: Array<Head<Row, E>> = []
       const enter = (source: Source<E>): boolean => {
         const line = source.lines[source.next]
         if (line === undefined) return false
         source.next += 1
-        // Written by `spill` a moment ago.
+        // `spill` wrote this line.
         const row: Row = JSON.parse(line)
         insert(heads, { row, source }, byRowThenFile)
         return true
@@ -116,8 +114,8 @@ const merge = <Row, E, R>(files: ReadonlyArray<Stream.Stream<string, E, R>>, ord
           }),
           () => Effect.void
         )
-      for (const [place, file] of files.entries()) {
-        yield* refill({ place, pull: yield* Stream.toPull(file), lines: [], next: 0 })
+      for (const [index, file] of files.entries()) {
+        yield* refill({ index, pull: yield* Stream.toPull(file), lines: [], next: 0 })
       }
       return Effect.gen(function* () {
         const merged: Array<Row> = []
@@ -132,7 +130,7 @@ const merge = <Row, E, R>(files: ReadonlyArray<Stream.Stream<string, E, R>>, ord
     })
   )
 
-/** Puts a value into its place among sorted ones. */
+/** Inserts a value into a sorted array. */
 const insert = <Value>(sorted: Array<Value>, value: Value, order: Order.Order<Value>): void => {
   let low = 0
   let high = sorted.length
