@@ -17,11 +17,12 @@ import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "./Arrays.ts"
-import { grouped, isInTransaction } from "./Batcher.ts"
+import * as Batcher from "../internal/Batcher.ts"
+import { isInTransaction, whereInTransaction } from "./CallerTransaction.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
-import { sqlState, toStoreError } from "./PostgresFailure.ts"
+import { isStoreUnusable, sqlState, toStoreError } from "./PostgresFailure.ts"
 
 /** What all events of an execution have in common. */
 interface EventPlace {
@@ -104,11 +105,11 @@ const cannotLock = (error: SqlError): boolean =>
 
 const defaultBatchSize = 1000
 
-/** Events of a commit that goes together with others; a larger one gains nothing by it. */
-const maxGroupedEvents = 16
+/** A commit of more events runs alone: it gains nothing in a batch. */
+const maxBatchedEvents = 16
 
-/** A submission waits for its own commit: of sixteen that are under way, half decide while the others are at the server. */
-const leastShare = 8
+/** A submission waits for its own commit: of sixteen in flight, half decide while the others are at the server. */
+const minBatchSize = 8
 
 type CommitResult = Result.Result<Commit.Committed, Commit.CommitRefused>
 
@@ -377,21 +378,25 @@ export const layer = (options: SchemaOptions) =>
           Effect.fail(toStoreError("Appending events")(error))
         )
 
-      /** Commits that met in a group: all are made or none, also where it takes several turns. */
-      const commitGroup = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
+      /** The commits of a batch: all are made or none, also where it takes several turns. */
+      const commitBatch = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
         new Set(commits.map(executionKey)).size === commits.length
           ? commitAll(commits)
           : inTransaction(commitInTurns(commits))
 
-      const commitTogether = yield* grouped(sql, { gathers: false, leastShare, run: commitGroup })
+      const batched = yield* Batcher.make({
+        run: commitBatch,
+        minBatchSize,
+        yieldsFirst: false,
+        isEverybodys: isStoreUnusable
+      })
 
       const commit = (commits: Array.NonEmptyReadonlyArray<Commit.Commit>) =>
-        Effect.flatMap(isInTransaction(sql), (isPartOfIt) => {
-          // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
-          if (isPartOfIt) return inTransaction(commitAll(commits))
-          return commits.length > 1 || commits[0].events.length > maxGroupedEvents
-            ? commitAll(commits)
-            : commitTogether(commits)
+        whereInTransaction(sql, {
+          // A savepoint: a failed statement must not abort the caller's whole transaction.
+          inside: () => inTransaction(commitAll(commits)),
+          outside: () =>
+            commits.length > 1 || commits[0].events.length > maxBatchedEvents ? commitAll(commits) : batched(commits)
         })
 
       const read: WorkflowEventModel["Service"]["read"] = ({ after = 0, executionId, tenant, to, until, ...rest }) => {

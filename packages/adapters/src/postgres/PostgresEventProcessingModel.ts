@@ -17,12 +17,13 @@ import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { ints, texts } from "./Arrays.ts"
-import { grouped, isInTransaction } from "./Batcher.ts"
+import * as Batcher from "../internal/Batcher.ts"
+import { isInTransaction, whereInTransaction } from "./CallerTransaction.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type HeaderRow, headerColumns, toHeader } from "./PostgresExecutionModel.ts"
 import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
-import { toStoreError } from "./PostgresFailure.ts"
+import { isStoreUnusable, toStoreError } from "./PostgresFailure.ts"
 
 interface QueueRow {
   readonly tenant: string
@@ -104,11 +105,11 @@ const statusTexts: Readonly<Record<QueuedEvent.Status["_tag"], string>> = {
 
 const defaultBatchSize = 1000
 
-/** Events of a call that goes together with others; a larger one gains nothing by it. */
-const maxGrouped = 64
+/** A call of more events runs alone: it gains nothing in a batch. */
+const maxBatchedEvents = 64
 
-/** For few at a time, the commits that smaller groups cost are worth more than the time they save. */
-const leastShare = 32
+/** For few calls at a time, the commits that smaller batches cost are worth more than the time they save. */
+const minBatchSize = 32
 
 /** Events left to others that are looked at; the rest has its turn when these are done. */
 const maxLeft = 10_000
@@ -241,10 +242,10 @@ export const layer = (options: SchemaOptions) =>
       }
 
       const enqueueAll = Effect.fnUntraced(
-        function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) {
+        function* (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>, isInCallersTransaction: boolean) {
           const { firsts, placeOf } = yield* Effect.fromResult(QueuedEvent.dedupeByKey(events))
-          // In a transaction of the caller's a failed statement must not take the rest with it: a savepoint.
-          const statement = (yield* isInTransaction(sql)) ? sql.withTransaction(write(firsts)) : write(firsts)
+          // A savepoint: a failed statement must not abort the caller's whole transaction.
+          const statement = isInCallersTransaction ? sql.withTransaction(write(firsts)) : write(firsts)
           const rows = yield* statement.pipe(
             Effect.retry({ times: maxAttempts - 1, while: (error) => error.reason._tag === "UniqueViolation" })
           )
@@ -273,10 +274,18 @@ export const layer = (options: SchemaOptions) =>
         Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("Queueing events")(error)))
       )
 
-      const enqueueTogether = yield* grouped(sql, { gathers: true, leastShare, run: enqueueAll })
+      const batched = yield* Batcher.make({
+        run: (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => enqueueAll(events, false),
+        minBatchSize,
+        yieldsFirst: true,
+        isEverybodys: isStoreUnusable
+      })
 
       const enqueue = (events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) =>
-        events.length > maxGrouped ? enqueueAll(events) : enqueueTogether(events)
+        whereInTransaction(sql, {
+          inside: () => enqueueAll(events, true),
+          outside: () => (events.length > maxBatchedEvents ? enqueueAll(events, false) : batched(events))
+        })
 
       const isExcepted = (except: ReadonlyArray<WorkflowRef>, header: Fragment) => sql`exists (
         select from unnest(${texts(except.map((ref) => ref.name))}, ${ints(except.map((ref) => ref.version))})

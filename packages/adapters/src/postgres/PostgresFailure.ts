@@ -19,6 +19,10 @@ export const sqlState = (error: SqlError): string | undefined => {
 export const isAccessRefused = (error: SqlError): boolean =>
   error.reason._tag === "AuthenticationError" || sqlState(error) === "3D000"
 
+/** Whether the store as a whole failed: every other call would fail in the same way. */
+export const isStoreUnusable = (error: unknown): boolean =>
+  error instanceof StoreError && error.reason._tag !== "Refused"
+
 const classify = (error: SqlError): StoreErrorReason => {
   if (isAccessRefused(error)) {
     const detail = "it refused the database name, the user or the password"

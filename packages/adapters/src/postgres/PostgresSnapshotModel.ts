@@ -3,11 +3,12 @@ import { type ExecutionRef, type Json, type Snapshot, WorkflowSnapshotModel } fr
 import { Array, Effect, Layer, Option, Order, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { ints, texts } from "./Arrays.ts"
-import { grouped } from "./Batcher.ts"
+import * as Batcher from "../internal/Batcher.ts"
+import { whereInTransaction } from "./CallerTransaction.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
-import { toStoreError } from "./PostgresFailure.ts"
+import { isStoreUnusable, toStoreError } from "./PostgresFailure.ts"
 
 interface SnapshotRow {
   readonly tenant: string
@@ -39,8 +40,8 @@ const toSnapshot = (row: SnapshotRow): Snapshot.Snapshot => ({
 /** Snapshots can be large: fewer at a time than events. */
 const defaultBatchSize = 100
 
-/** Nobody waits for them: fewer commits are worth more than sooner ones. */
-const leastShare = 32
+/** Nobody waits for a snapshot: fewer commits are worth more than sooner ones. */
+const batching = { minBatchSize: 32, yieldsFirst: true, isEverybodys: isStoreUnusable }
 
 export const layer = (options: SchemaOptions) =>
   Layer.effect(
@@ -109,8 +110,8 @@ export const layer = (options: SchemaOptions) =>
       }
 
       // Executions that move together are due together.
-      const positionsTogether = yield* grouped(sql, { gathers: true, leastShare, run: positionsOfAll })
-      const saveTogether = yield* grouped(sql, { gathers: true, leastShare, run: saveAll })
+      const positionsBatched = yield* Batcher.make({ ...batching, run: positionsOfAll })
+      const saveBatched = yield* Batcher.make({ ...batching, run: saveAll })
 
       return WorkflowSnapshotModel.of({
         find: ({ executionId, fingerprint, tenant, to, until }) =>
@@ -123,8 +124,13 @@ export const layer = (options: SchemaOptions) =>
             Effect.map((rows) => Option.map(Array.head(rows), toSnapshot)),
             Effect.mapError(toStoreError("Finding a snapshot"))
           ),
-        positions: (ref) => Effect.map(positionsTogether([ref]), Array.headNonEmpty),
-        save: (save) => Effect.asVoid(saveTogether([save])),
+        positions: (ref) =>
+          Effect.map(
+            whereInTransaction(sql, { inside: () => positionsOfAll([ref]), outside: () => positionsBatched([ref]) }),
+            Array.headNonEmpty
+          ),
+        save: (save) =>
+          Effect.asVoid(whereInTransaction(sql, { inside: () => saveAll([save]), outside: () => saveBatched([save]) })),
         readTenant: ({ batchSize = defaultBatchSize, fromExecutionId = "", tenant, toExecutionId }) =>
           pages({
             first: { executionId: fromExecutionId, position: 0 },
