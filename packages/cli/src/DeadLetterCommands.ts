@@ -20,7 +20,7 @@ export class NotADeadLetter extends Schema.TaggedError<NotADeadLetter>()("NotADe
 
 const listDeadLetters = Command.make(
   "list",
-  { tenant: Flags.optionalTenant, jsonl: Flags.jsonLines },
+  { tenant: Flags.onlyTenant, jsonl: Flags.jsonLines },
   Effect.fnUntraced(function* ({ jsonl, tenant }) {
     const queue = yield* WorkflowEventProcessingModel
     yield* Effect.fromResult(Identifier.check({ tenant: Option.getOrUndefined(tenant) }))

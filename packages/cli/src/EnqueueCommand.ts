@@ -44,7 +44,7 @@ export const enqueue = Command.make(
       ),
       Flag.optional
     ),
-    tenant: Flags.optionalTenant,
+    tenant: Flags.tenant.pipe(Flag.optional),
     execution: Flags.execution.pipe(Flag.optional),
     event: Flags.event.pipe(Flag.optional),
     to: Flags.toState,
@@ -94,6 +94,7 @@ export const enqueue = Command.make(
         )
   })
 ).pipe(
+  Command.withShortDescription("Queue one event or many for a worker to process"),
   Command.withDescription(
     "Queue one event or many for a worker to process. Without --database no worker can run at the same time: the next worker processes them"
   ),

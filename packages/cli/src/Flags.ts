@@ -2,12 +2,14 @@
 import { Config, Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 
-export const tenant = Flag.String("tenant").pipe(
-  Flag.withMetavar("T"),
-  Flag.withDescription("The tenant whose data this is")
-)
+export const tenant = Flag.String("tenant").pipe(Flag.withMetavar("T"), Flag.withDescription("Tenant of the data"))
 
-export const optionalTenant = tenant.pipe(Flag.optional)
+/** For commands about all tenants. */
+export const onlyTenant = Flag.String("tenant").pipe(
+  Flag.withMetavar("T"),
+  Flag.withDescription("Only the data of this tenant; by default that of all tenants"),
+  Flag.optional
+)
 
 export const executionArgument = Argument.String("execution").pipe(Argument.withDescription("Id of the execution"))
 

@@ -121,7 +121,7 @@ export class VerificationFailed extends Schema.TaggedError<VerificationFailed>()
 
 export const verify = Command.make(
   "verify",
-  { tenant: Flags.optionalTenant, json: Flags.json },
+  { tenant: Flags.onlyTenant, json: Flags.json },
   Effect.fnUntraced(function* ({ json, tenant }) {
     yield* Effect.fromResult(Identifier.check({ tenant: Option.getOrUndefined(tenant) }))
     const report = yield* Progress.during((show) =>

@@ -66,6 +66,7 @@ export const worker = Command.make(
     yield* Effect.annotateLogs(Effect.logInfo("The worker has drained"), { workerId })
   })
 ).pipe(
+  Command.withShortDescription("Process queued events until SIGTERM or SIGINT"),
   Command.withDescription(
     "Process queued events until SIGTERM or SIGINT, which drains the worker; a second signal stops it at once, without losing an event. Start as many workers as you like on one --database. The embedded database serves one process at a time: there, the worker processes what was queued before it started, and logs when the queue is empty"
   ),
