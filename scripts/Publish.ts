@@ -108,11 +108,11 @@ const checkAll = async (folder: string, tarballs: Tarballs): Promise<void> => {
 
   for (const [entry, needed] of Object.entries(drivers)) {
     for (const driver of Object.keys(needed)) {
-      const place = join(folder, "node_modules", driver)
+      const installed = join(folder, "node_modules", driver)
       const aside = join(folder, "aside")
-      renameSync(place, aside)
+      renameSync(installed, aside)
       await expectFailure(folder, `@refold/adapters/${entry}`, missing(entry, driver))
-      renameSync(aside, place)
+      renameSync(aside, installed)
     }
   }
   await expectFailure(folder, "@refold/core/src/internal/Hash", "ERR_PACKAGE_PATH_NOT_EXPORTED")

@@ -49,7 +49,7 @@ const eventIdOf = (previous: string, row: ImportedRow): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-/** What is left between two batches. */
+/** The state between two batches. */
 export interface Remainder {
   /** Rows of the last execution so far; more of its rows may follow. */
   readonly rows: ReadonlyArray<NumberedRow>

@@ -115,7 +115,7 @@ const missedEdge = (
     : `${what}: its payloads were refused. ${refusal.problem}.`
 }
 
-/** What the table itself makes impossible. */
+/** Sentences about states and events that the table itself makes impossible. */
 const without = (workflow: Workflow.Workflow): ReadonlyArray<string> =>
   Workflow.check(workflow).flatMap((finding) => {
     switch (finding._tag) {

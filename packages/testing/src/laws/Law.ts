@@ -1,4 +1,4 @@
-/** What a law is: a promise about every log of a definition, and how it is checked on generated logs. */
+/** A law: a promise about every log of a definition, with its check on generated logs. */
 import type { Decision, Workflow } from "@refold/core"
 import { Result } from "effect"
 import fc from "fast-check"

@@ -1,5 +1,5 @@
 /**
- * The laws of a definition: what holds for every log generated from it.
+ * The laws of a definition: promises about every log that is generated from it.
  *
  * **Details**
  *

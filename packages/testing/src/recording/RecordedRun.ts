@@ -32,7 +32,7 @@ export const Header = Schema.Struct({
 })
 export type Header = typeof Header.Type
 
-/** What `decide` returns for the event, submitted again on the state before it. */
+/** The result of `decide` for the event, submitted again on the state before it. */
 export const Verdict = Schema.TaggedUnion({
   Accepted: { toState: Schema.String },
   /** `error` is the tag of the refusal, `reason` its sentence. */
@@ -94,7 +94,7 @@ interface StateName {
 
 export const maxChanges = 20
 
-/** What this build replays for one event. */
+/** The outcome of one event in this build. */
 export interface Outcome {
   readonly after: ExecutionState.ExecutionState
   /** Absent for the first event of an imported log, which no decision made. */

@@ -39,7 +39,7 @@ export interface RecordSummary {
   readonly eventCount: number
   /** Runs that hold only the first events of their execution: it exceeds the limits of a run, or redaction ended the run. */
   readonly shortenedCount: number
-  /** Those of the shortened runs that end before an event that no longer folds once it is redacted. */
+  /** Shortened runs that end before an event that no longer folds once it is redacted. */
   readonly endedByRedactionCount: number
   /** Runs without states and decisions, because their definition is not registered here. */
   readonly unknownWorkflowCount: number

@@ -1,4 +1,4 @@
-/** What recording and checking share: the limits of a recorded run's file, its error, and the definition that it needs. */
+/** Shared by recording and checking: the limits of a recorded run's file, its error, and the lookup of its definition. */
 import { Workflows } from "@refold/runtime"
 import type { WorkflowRef } from "@refold/core"
 import { Effect, Option, type PlatformError, Schema } from "effect"

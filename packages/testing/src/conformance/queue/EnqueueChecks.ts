@@ -278,7 +278,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
           idempotencyKey: "key"
         })
       }
-      yield* equal("what stands", positionsOf(yield* list({ tenant: a.tenant })), "a1")
+      yield* equal("the queue", positionsOf(yield* list({ tenant: a.tenant })), "a1")
       yield* equal("what follows", positionsOf(yield* enqueued(newEvent(a, "2"), newEvent(b, "1"))), "a2 b1")
     })
   },
