@@ -3,8 +3,8 @@
  *
  * **Details**
  *
- * 1 to 255 UTF-16 code units, any text that can be stored (quotes, `%`, line feeds and emoji included): three of them
- * fit one index entry of Postgres.
+ * 1 to 255 UTF-16 code units of any text that can be stored; quotes, `%`, line feeds and emoji are allowed. Three
+ * identifiers fit one index entry of PostgreSQL.
  */
 import { Result, Schema } from "effect"
 import { isStorableText } from "./Json.ts"
@@ -18,7 +18,7 @@ export const Identifier = Schema.String.check(
 )
 export type Identifier = typeof Identifier.Type
 
-/** What keeps a text from being an identifier, as the end of a sentence that begins with its name; or undefined. */
+/** Why a text is no identifier, as the end of a sentence that begins with the field's name; undefined if it is one. */
 export const problem = (text: string): string | undefined => {
   if (text.length === 0) return "is empty; give it 1 to 255 characters"
   if (text.length > maxLength) return `is ${text.length} characters long; at most ${maxLength} are accepted`
@@ -44,16 +44,16 @@ export const check = (fields: { readonly [field: string]: string | undefined }):
   return Result.void
 }
 
-/** Order of Postgres's collation "C": by code point, hence by UTF-8 byte. Code unit order differs from it beyond U+FFFF. */
+/** The order of PostgreSQL's collation "C": by code point, so by UTF-8 byte. The order of code units differs beyond U+FFFF. */
 export const compare = (left: string, right: string): number => {
   const length = Math.min(left.length, right.length)
-  for (let place = 0; place < length; place++) {
-    const a = left.charCodeAt(place)
-    const b = right.charCodeAt(place)
-    if (a !== b) return codePointRank(a) - codePointRank(b)
+  for (let index = 0; index < length; index++) {
+    const leftUnit = left.charCodeAt(index)
+    const rightUnit = right.charCodeAt(index)
+    if (leftUnit !== rightUnit) return codePointRank(leftUnit) - codePointRank(rightUnit)
   }
   return left.length - right.length
 }
 
-/** Moves the surrogates, which stand for the highest code points, above U+E000 to U+FFFF. */
+/** Ranks surrogates above U+E000 to U+FFFF, because they encode the highest code points. */
 const codePointRank = (unit: number): number => (unit < 0xd800 ? unit : unit >= 0xe000 ? unit - 0x800 : unit + 0x2000)

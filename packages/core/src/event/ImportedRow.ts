@@ -1,10 +1,10 @@
 /**
- * A row of a foreign event log, already mapped to our words: what an event log reader yields and an import takes.
+ * A row of a foreign event log, with the fields of an event. Event log readers yield rows; an import takes them.
  *
  * **Details**
  *
- * `line` and `column` are 1-based places in the unpacked file, for messages. `place` is the row's ordinal in the file
- * (1, 2, 3 …): rows of one execution with equal instants keep this order.
+ * `line` is the 1-based line in the unpacked file, for messages. `place` is the ordinal of the row in the file (1, 2, 3 …).
+ * Rows of one execution with equal instants keep this order.
  */
 import type { Schema } from "effect"
 import type { Instant } from "./Instant.ts"

@@ -1,8 +1,8 @@
 /**
  * Instants as text: ISO 8601 in UTC with exactly three decimals, so that text order is time order.
  *
- * `2025-03-01T12:00:00.000Z` is the only spelling in events, states and snapshots; `parse` reads the wider set a person
- * or another system writes.
+ * `2025-03-01T12:00:00.000Z` is the only spelling in events, states and snapshots. `parse` also reads the spellings that
+ * people and other systems write.
  */
 import { Array, Result, Schema } from "effect"
 
@@ -13,7 +13,7 @@ export const Instant = Schema.String.check(
 )
 export type Instant = typeof Instant.Type
 
-/** The text is no instant; nothing was read or written for it. */
+/** The text is not an instant; nothing was read or written. */
 export class InvalidInstant extends Schema.TaggedError<InvalidInstant>()("InvalidInstant", {
   text: Schema.String
 }) {
@@ -25,8 +25,8 @@ export class InvalidInstant extends Schema.TaggedError<InvalidInstant>()("Invali
 /**
  * Milliseconds since 1970 as an instant. Total for the years 0001 to 9999.
  *
- * Every event that is read has two, so they are put together from texts that are there already, in a tenth of the time
- * that `Date.toISOString` takes.
+ * Builds the text from parts that are computed once: every event that is read has two instants, and `Date.toISOString`
+ * takes ten times as long.
  */
 export const fromEpochMillis = (millis: number): Instant => {
   const whole = Math.trunc(millis)
@@ -38,7 +38,7 @@ export const fromEpochMillis = (millis: number): Instant => {
 
 const millisPerDay = 86_400_000
 
-/** Up to the `T`. */
+/** The text of a day, up to and including the `T`. */
 const dayText = (day: number): string => {
   const known = days.get(day)
   if (known !== undefined) return known
@@ -48,7 +48,7 @@ const dayText = (day: number): string => {
   return text
 }
 
-/** Days met lately. */
+/** Texts of recent days; emptied when full. */
 const days = new Map<number, string>()
 const maxDays = 4096
 
@@ -63,12 +63,12 @@ const accepted =
   /^(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s?(Z|[+-]\d{2}(?::?\d{2})?)?$/
 
 /**
- * Reads ISO 8601: a date, or a date and time; a blank may stand for the `T`, slashes for the hyphens.
+ * Reads ISO 8601: a date, or a date and a time. A blank may replace the `T`, slashes the hyphens.
  *
  * **Details**
  *
- * A time without offset is UTC. Finer than a millisecond is cut off. Nothing impossible is rolled over: 30 February,
- * 24:00 and second 60 are refused.
+ * A time without an offset is UTC. Digits after the millisecond are cut off. Impossible times are refused, not rolled over:
+ * 30 February, 24:00, second 60.
  */
 export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
   const match = accepted.exec(text)
@@ -82,18 +82,18 @@ export const parse = (text: string): Result.Result<Instant, InvalidInstant> => {
   return isExpressible(millis) ? Result.succeed(fromEpochMillis(millis)) : Result.fail(new InvalidInstant({ text }))
 }
 
-/** Whether it is a time at all, of a year from 0001 to 9999: four digits, so that text order is time order, and one that Postgres knows. */
+/** Whether the time is a number, in a year from 0001 to 9999. Four digits make text order time order; PostgreSQL knows these years. */
 const isExpressible = (millis: number): boolean => millis >= earliest && millis <= latest
 
 const [earliest, latest] = [Date.parse("0001-01-01"), Date.parse("9999-12-31T23:59:59.999Z")]
 
-/** JavaScript rolls 30 February over to March; a text that survives the round trip names a day that exists. */
+/** Whether the text names a day that exists: JavaScript rolls 30 February over to March, so the round trip changes it. */
 const isCanonical = (text: string): boolean => {
   const millis = Date.parse(text)
   return isExpressible(millis) && fromEpochMillis(millis) === text
 }
 
-/** 0 for UTC, named or not; NaN for what no place on earth has. */
+/** The offset from UTC; 0 for `Z` and for no zone, NaN for an offset that no place has. */
 const offsetMinutes = (zone: string): number => {
   const hours = Number(zone.slice(1, 3))
   const minutes = Number(zone.slice(3).replace(":", ""))

@@ -1,10 +1,10 @@
 /**
- * JSON values that both Postgres and JavaScript can hold without loss or surprise.
+ * JSON values that both PostgreSQL and JavaScript can hold without loss.
  *
  * **Details**
  *
- * No NUL and no lone surrogate in any text, numbers finite, plain objects and arrays only, no key `__proto__`, at most
- * {@link maxDepth} levels, and a size the caller bounds. Everything that enters the log passes `check` first.
+ * Texts have no NUL and no lone surrogate, numbers are finite, objects are plain and have no key `__proto__`. A value has at
+ * most {@link maxDepth} levels, and a size that the caller bounds. Everything that enters the log passes `check` first.
  */
 import { JsonPointer, Result, Schema } from "effect"
 
@@ -14,16 +14,16 @@ export const Json = Schema.Json
 /** Default bound of a payload: 256 KiB of JSON text in UTF-8. */
 export const defaultMaxBytes = 256 * 1024
 
-/** Deeper values are refused; it also ends the walk through a cycle. */
+/** Deeper values are refused. The bound also ends the walk through a cycle. */
 export const maxDepth = 100
 
-/** Where a value breaks the rules and what it should be instead. `path` is a JSON pointer; empty is the whole value. */
+/** Where a value breaks the rules, and how. `path` is a JSON pointer; the empty one is the whole value. */
 export interface JsonProblem {
   readonly path: string
   readonly problem: string
 }
 
-/** The text has neither NUL nor a lone surrogate. */
+/** Whether the text has neither NUL nor a lone surrogate. */
 export const isStorableText = (text: string): boolean => !unstorable.test(text)
 
 const unstorable = /\0|\p{Surrogate}/u
@@ -31,13 +31,13 @@ const unstorable = /\0|\p{Surrogate}/u
 /** The text with U+FFFD in place of what cannot be stored: for messages, which must not fail. */
 export const toStorableText = (text: string): string => text.replaceAll(new RegExp(unstorable, "gu"), "\ufffd")
 
-/** The value as JSON, if every part of it may be stored; else the first part that may not. */
+/** The value as JSON if all of it may be stored; else the first part that may not. */
 export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Result.Result<Json, JsonProblem> => {
   const problem = findProblem(value, 0)
   if (!isJson(value, problem)) return Result.fail(problem ?? { path: "", problem: "must be JSON" })
   if (maxBytes === Number.POSITIVE_INFINITY) return Result.succeed(value)
   const text = JSON.stringify(value)
-  // A unit of UTF-16 is three bytes of UTF-8 at most: few texts need to be counted.
+  // A code unit of UTF-16 takes at most three bytes of UTF-8, so the bytes of few texts need to be counted.
   if (text.length * 3 <= maxBytes) return Result.succeed(value)
   const size = utf8Length(text)
   return size <= maxBytes
@@ -45,10 +45,10 @@ export const check = (value: unknown, maxBytes: number = defaultMaxBytes): Resul
     : Result.fail({ path: "", problem: `is ${size} bytes of JSON; at most ${maxBytes} are accepted` })
 }
 
-/** A value that `findProblem` finds nothing wrong with is JSON. */
+/** A value in which `findProblem` finds no problem is JSON. */
 const isJson = (_value: unknown, problem: JsonProblem | undefined): _value is Json => problem === undefined
 
-/** The path is put together on the way back: nearly always there is none to tell. */
+/** The path is built on the way back, because most values have no problem. */
 const findProblem = (value: unknown, depth: number): JsonProblem | undefined => {
   if (depth > maxDepth) return here(`is nested more than ${maxDepth} levels deep, or contains itself`)
   switch (typeof value) {
@@ -65,9 +65,9 @@ const findProblem = (value: unknown, depth: number): JsonProblem | undefined => 
   }
   if (value === null) return undefined
   if (Array.isArray(value)) {
-    for (let place = 0; place < value.length; place++) {
-      const problem = findProblem(value[place], depth + 1)
-      if (problem !== undefined) return within(String(place), problem)
+    for (let index = 0; index < value.length; index++) {
+      const problem = findProblem(value[index], depth + 1)
+      if (problem !== undefined) return within(String(index), problem)
     }
     return undefined
   }
@@ -94,15 +94,15 @@ const within = (key: string, { path, problem }: JsonProblem): JsonProblem => ({
 
 const utf8Length = (text: string): number => {
   let bytes = text.length
-  for (let place = 0; place < text.length; place++) {
-    const unit = text.charCodeAt(place)
-    // A surrogate pair is two units and four bytes, so each half counts one extra.
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    // A surrogate pair is two units and four bytes, so each half adds one byte.
     if (unit > 0x7f) bytes += unit <= 0x7ff || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2
   }
   return bytes
 }
 
-/** The value as an object that is not an array, or undefined. */
+/** The value if it is an object and no array, else undefined. */
 export const asObject = (value: Json | undefined): Schema.JsonObject | undefined =>
   isJsonObject(value) ? value : undefined
 

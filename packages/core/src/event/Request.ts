@@ -1,10 +1,10 @@
 /**
- * What an idempotency key stands for: one request of one execution.
+ * The request that an idempotency key stands for: one request of one execution.
  *
  * **Details**
  *
- * Two submissions are the same request when name, type, user and payload are equal, and so are the target state and the
- * workflow where both name one. Metadata does not count: it says where a request came from. An event of the log is the
+ * Two submissions are the same request if name, type, user and payload are equal, and if target state and workflow are
+ * equal where both name one. Metadata does not count: it says where a request came from. An event of the log counts as the
  * request that appended it.
  */
 import { Result } from "effect"
@@ -15,7 +15,7 @@ import { defaultEventType } from "./WorkflowEvent.ts"
 
 type Request = Submission
 
-/** The parts that two requests either share or not. The others may be absent, and are compared one by one. */
+/** The parts that must be equal. Target state and workflow may be absent in one request, so they are compared apart. */
 const contents = (request: Request): string =>
   Json.canonical([
     request.event_name,
@@ -24,10 +24,10 @@ const contents = (request: Request): string =>
     request.payload ?? null
   ])
 
-/** Hash of name, type, user and payload: a store compares it, beside target state and workflow, without reading payloads. */
+/** Hash of name, type, user and payload. With it, target state and workflow, a store compares requests without reading payloads. */
 export const hash = (request: Request): string => sha256(contents(request))
 
-/** Whether the second request repeats the first. False for a payload that no store could hold. */
+/** Whether the two are the same request. False for a payload that no store could hold. */
 export const isSame = (left: Request, right: Request): boolean =>
   agree(left.to_state, right.to_state) &&
   agree(left.workflow, right.workflow) &&

@@ -1,4 +1,4 @@
-/** Submissions: an event asked of an execution by name, not yet decided. Plain JSON, so it can wait in a queue. */
+/** Submissions: requests for an event of an execution, not yet decided. Plain JSON, so that they can wait in a queue. */
 import { Schema } from "effect"
 import { Identifier } from "./Identifier.ts"
 import { EventMetadata } from "./WorkflowEvent.ts"
@@ -6,9 +6,9 @@ import { EventMetadata } from "./WorkflowEvent.ts"
 /**
  * **Details**
  *
- * `event_type` is `workflow` when absent. `to_state` is the state to go to: free in an open workflow; in a typed one it must
- * be where the event leads. `workflow` is the name of the workflow the submission was made for; an execution of another one
- * refuses it.
+ * An absent `event_type` means `workflow`. `to_state` is the state to go to: any state in an open workflow; in a typed one
+ * the state that the event leads to. `workflow` names the workflow that the submission was made for; an execution of another
+ * workflow refuses it.
  */
 export const Submission = Schema.Struct({
   event_name: Identifier,

@@ -1,25 +1,25 @@
 /**
- * Upcasts: payloads written under an old version of an event's schema, read as the current one. Stored bytes never change.
+ * Upcasts: reads payloads of old versions of an event's schema as the current version. Stored bytes never change.
  */
 import { Result, type Schema } from "effect"
 import type { Json } from "./Json.ts"
 
-/** One step of a chain: a payload of version n as one of version n + 1. Pure; it must not change what it is given. */
+/** One step of a chain, from version n to version n + 1. Pure; it must not change its argument. */
 export type Upcaster = (payload: Json | undefined) => Json
 
-/** A schema of payloads, which are JSON or absent: `Schema.Undefined` is the schema of an event that has none. */
+/** A schema of payloads, which are JSON or absent. The schema of an event without a payload is `Schema.Undefined`. */
 export type PayloadSchema = Schema.ConstraintCodec<unknown, Json | undefined>
 
-/** The schema of an event's payload: of its only version, or of the current one with the steps that lead to it. */
+/** The schema of an event's payload: one version alone, or the current version and the steps that lead to it. */
 export type EventSchema = PayloadSchema | Versioned<PayloadSchema>
 
-/** A payload schema with a history: `upcasters[0]` reads version 1, so the current version is their count plus one. */
+/** A payload schema with older versions. `upcasters[0]` reads version 1, so the current version is their count plus one. */
 export interface Versioned<Payload extends PayloadSchema> {
   readonly schema: Payload
   readonly upcasters: ReadonlyArray<Upcaster>
 }
 
-/** The current schema of a payload and the steps from each older version, the oldest first. */
+/** The current schema of a payload, with the step from each older version, the oldest first. */
 export const to = <Payload extends PayloadSchema>(
   schema: Payload,
   upcasters: ReadonlyArray<Upcaster>
@@ -34,7 +34,7 @@ export const currentVersion = (event: EventSchema): number => upcastersOf(event)
 
 const isVersioned = (event: EventSchema): event is Versioned<PayloadSchema> => "upcasters" in event
 
-/** A payload of `version`, brought to the version after the last upcaster. Fails for a version newer than that. */
+/** Brings a payload of `version` to the current version, which is the one after the last upcaster. Fails for a newer one. */
 export const apply = (
   upcasters: ReadonlyArray<Upcaster>,
   version: number,

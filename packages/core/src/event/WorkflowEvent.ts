@@ -4,7 +4,7 @@ import { Identifier } from "./Identifier.ts"
 import { Instant } from "./Instant.ts"
 import { Offset, PartitionNumber, Position } from "./Position.ts"
 
-/** What links an event to what caused it and to the trace it was written under. */
+/** Links an event to its cause and to the trace it was written in. */
 export const EventMetadata = Schema.Struct({
   correlation_id: Schema.optionalKey(Identifier),
   causation_id: Schema.optionalKey(Identifier),
@@ -42,7 +42,7 @@ export const WorkflowEvent = Schema.Struct({
 })
 export type WorkflowEvent = typeof WorkflowEvent.Type
 
-/** `event_type` of events that name none. */
+/** `event_type` of a submission without one. */
 export const defaultEventType = "workflow"
 
 /** `from_state` of the first event of an execution. */

@@ -1,16 +1,16 @@
-/**
- * Commits: what one step writes, as one value. A store writes a commit whole or not at all.
- */
+/** Commits: all that one step writes, as one value. A store writes a commit whole or not at all. */
 import type { Array } from "effect"
 import { Schema } from "effect"
 import type { DecidedEvent } from "./Decision.ts"
 import type { Instant } from "../event/Instant.ts"
+import type { ExecutionRef } from "./ExecutionRef.ts"
 import type { Settling } from "./Settlement.ts"
 import type { WorkflowEvent } from "../event/WorkflowEvent.ts"
+import type { WorkflowRef } from "../workflow/WorkflowRef.ts"
 
 interface IdentifiedEvent extends DecidedEvent {
   readonly event_id: string
-  /** Kept beside the event; `findByIdempotencyKey` finds it ever after. */
+  /** Stored beside the event, which `findByIdempotencyKey` finds by it. */
   readonly idempotency_key?: string
 }
 
@@ -27,28 +27,26 @@ export interface ImportedEvent extends IdentifiedEvent {
 /**
  * **Details**
  *
- * `expectedPosition` is the position the decision was made at; 0 starts the execution. The events take the positions
- * after it, in order. The header's state is the last event's `to_state`. A commit without events settles queued events
- * alone, which were refused at that position.
+ * `expectedPosition` is the position that the decision was made at; 0 starts the execution. The events get the positions
+ * after it, in order. The state of the header is the last event's `to_state`. A commit without events only settles queued
+ * events that were rejected at that position.
  */
-export interface Commit {
-  readonly tenant: string
-  readonly executionId: string
-  readonly workflow: { readonly name: string; readonly version: number }
+export interface Commit extends ExecutionRef {
+  readonly workflow: WorkflowRef
   readonly expectedPosition: number
   readonly events: ReadonlyArray<NewEvent> | Array.NonEmptyReadonlyArray<ImportedEvent>
   /** Whether the state after the commit is final. */
   readonly isComplete: boolean
-  /** Queued events settled with it: refused as a conflict if the queue has moved, as if the execution had. */
+  /** The queued events that it settles. If the queue cursor has moved, the commit fails with {@link PositionConflict}. */
   readonly settles?: Settling
 }
 
-/** What was written: the events as stamped, in order. */
+/** The result of a commit: its events as the store stamped them, in order. */
 export interface Committed {
   readonly events: ReadonlyArray<WorkflowEvent>
 }
 
-/** What a store adds to a commit. */
+/** The values that a store adds to a commit. */
 export interface Stamp {
   readonly partition: number
   /** The offset before the commit's first event. */
@@ -59,9 +57,9 @@ export interface Stamp {
   readonly now: Instant
 }
 
-/** The events of a commit as a store returns them: placed, and stamped. */
+/** The events of a commit as a store returns them, with positions, offsets and instants. */
 export const stamp = (
-  commit: Pick<Commit, "tenant" | "executionId" | "expectedPosition" | "events">,
+  commit: Pick<Commit, keyof ExecutionRef | "expectedPosition" | "events">,
   { lastOffset, now, partition, stampedAt }: Stamp
 ): ReadonlyArray<WorkflowEvent> =>
   eventsOf(commit).map(({ idempotency_key: _key, ...event }, index) => ({
@@ -75,7 +73,7 @@ export const stamp = (
     offset: lastOffset + index + 1
   }))
 
-/** The events of either kind, as one. */
+/** The events of a commit, of either kind. */
 export const eventsOf = ({ events }: Pick<Commit, "events">): ReadonlyArray<NewEvent | ImportedEvent> => events
 
 /** The execution moved since it was read; nothing was written. Load, decide and commit again. */

@@ -1,4 +1,4 @@
-/** `decide`: the one place that may refuse. State and submission to the events to append, or a typed rejection. */
+/** `decide`: the only place that may refuse. Turns state and submission into events to append, or a typed rejection. */
 import { type Array, Result, Schema } from "effect"
 import type { ExecutionState } from "./ExecutionState.ts"
 import * as Identifier from "../event/Identifier.ts"
@@ -14,13 +14,13 @@ import {
   startedEventName
 } from "../event/WorkflowEvent.ts"
 
-/** An event as decided: what the store has yet to identify, place and stamp. */
+/** An event as decided, without the ids, positions and instants that it gets when it is committed. */
 export type DecidedEvent = Omit<
   WorkflowEvent,
   "event_id" | "tenant" | "execution_id" | "position" | "partition" | "offset" | "created_at" | "recorded_at"
 >
 
-/** What an accepted submission appends. */
+/** The events that an accepted submission appends. */
 export interface Decision {
   readonly events: Array.NonEmptyReadonlyArray<DecidedEvent>
 }
@@ -55,7 +55,7 @@ export class TransitionRejected extends Schema.TaggedError<TransitionRejected>()
   }
 }
 
-/** A payload that its schema or the rules for stored JSON refuse. `path` is a JSON pointer into it. */
+/** The payload is refused by its schema or by the rules for stored JSON. `path` is a JSON pointer into it. */
 export class PayloadInvalid extends Schema.TaggedError<PayloadInvalid>()("PayloadInvalid", {
   eventName: Schema.String,
   path: Schema.String,
@@ -76,7 +76,7 @@ export class ExecutionComplete extends Schema.TaggedError<ExecutionComplete>()("
   }
 }
 
-/** The submission was made for another workflow than the execution runs; nothing was written. */
+/** The execution runs another workflow than the submission was made for; nothing was written. */
 export class WorkflowMismatch extends Schema.TaggedError<WorkflowMismatch>()("WorkflowMismatch", {
   executionId: Schema.String,
   expected: Schema.String,
@@ -94,7 +94,7 @@ export type Rejection =
   | WorkflowMismatch
   | Identifier.InvalidInput
 
-/** Events that the state accepts, whatever their guards say. Of an open definition: none by name, since it accepts all. */
+/** Names of the events that the state accepts, guards aside. Empty for an open definition, which accepts every event. */
 export const allowedEvents = (workflow: Workflow, currentState: string): ReadonlyArray<string> =>
   workflow.finalStates.has(currentState) ? [] : [...(workflow.transitions.get(currentState)?.keys() ?? [])]
 
@@ -103,8 +103,8 @@ export const allowedEvents = (workflow: Workflow, currentState: string): Readonl
  *
  * **Details**
  *
- * The payload is checked before the guards see it: at most `maxPayloadBytes` of JSON (256 KiB by default) that its schema
- * accepts. A key that the schema does not name is refused: it would be stored, and seen by no schema ever after.
+ * The payload is checked before the guards see it: it has at most `maxPayloadBytes` of JSON (256 KiB by default), and its
+ * schema accepts it. A key that the schema does not name is refused: it would be stored, but no reader would see it.
  */
 export const decide = <State extends string, Data>(
   workflow: Workflow<State, Data>,
@@ -145,10 +145,10 @@ export const decide = <State extends string, Data>(
   })
 }
 
-/** Longest text of a guard that a rejection keeps, in UTF-16 code units. */
+/** Length that a guard's reason is cut to, in UTF-16 code units. */
 const maxGuardReasonLength = 500
 
-/** The first target whose guard holds; else the reason that a guard gave, the last if there are several. */
+/** The first target that applies; else the last reason that a guard gave, if any did. */
 const choose = (
   targets: ReadonlyArray<Target<string, unknown, unknown>>,
   data: unknown,
@@ -164,7 +164,7 @@ const choose = (
   return reason === undefined ? undefined : Json.toStorableText(reason.slice(0, maxGuardReasonLength))
 }
 
-/** What a start may bring. */
+/** The request to start an execution. */
 export interface StartRequest {
   /** Merged shallowly over the definition's initial data; the result must satisfy the data's schema. */
   readonly data?: Schema.JsonObject
@@ -172,7 +172,10 @@ export interface StartRequest {
   readonly metadata?: EventMetadata
 }
 
-/** Decides the first event of an execution. Its payload is the whole first data, so that later defaults change nothing. */
+/**
+ * Decides the first event of an execution. Its payload is the whole first data, so that a later change of the definition's
+ * initial data changes no execution.
+ */
 export const start = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   request: StartRequest,
@@ -198,8 +201,8 @@ export const start = <State extends string, Data>(
 }
 
 /**
- * Refuses a submission that no state of the execution could accept: made for another workflow, names that cannot be stored, a
- * payload that its schema or the rules for stored JSON refuse. Without a definition, the schema is not asked.
+ * Refuses a submission that no state of the execution could accept: it was made for another workflow, has names that cannot be
+ * stored, or a payload that the rules for stored JSON or, if the definition is given, its schema refuses.
  */
 export const checkSubmission = (
   execution: Pick<ExecutionState, "executionId" | "workflow">,
@@ -249,11 +252,11 @@ const checkNames = (submission: Submission) =>
 
 const decided = (
   submission: Submission,
-  place: Pick<DecidedEvent, "from_state" | "to_state" | "schema_version">
+  transition: Pick<DecidedEvent, "from_state" | "to_state" | "schema_version">
 ): DecidedEvent => ({
   event_name: submission.event_name,
   event_type: submission.event_type ?? defaultEventType,
-  ...place,
+  ...transition,
   ...(submission.user_id === undefined ? {} : { user_id: submission.user_id }),
   ...(submission.payload === undefined ? {} : { payload: submission.payload }),
   metadata: submission.metadata ?? {}

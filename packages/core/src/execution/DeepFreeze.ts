@@ -1,6 +1,9 @@
-/** Values that the functions they are given to are to leave as they are. */
+/** Freezing of values that other code must not change. */
 
-/** Freezes plain objects and lists, and what they hold, down to what is frozen already; instances keep what they cache. */
+/**
+ * Freezes plain objects and lists and their members, down to members that are frozen already. Leaves class instances
+ * alone, since they may cache values in themselves.
+ */
 export const deepFreeze = <Value>(value: Value): Value => {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value
   const prototype: unknown = Object.getPrototypeOf(value)

@@ -1,4 +1,4 @@
-/** The state of one execution: what its events fold to. */
+/** The state of one execution: the result of folding its events. */
 import { type Json, canonical } from "../event/Json.ts"
 import type { Instant } from "../event/Instant.ts"
 import { sha256 } from "../internal/Hash.ts"
@@ -9,8 +9,8 @@ import type { ExecutionRef } from "./ExecutionRef.ts"
 /**
  * **Details**
  *
- * `position` is the last event folded in, hence also their count. `startedAt` and `updatedAt` are the instants of the
- * first and the last of them.
+ * `position` is the position of the last event folded in, which is also their count. `startedAt` and `updatedAt` are the
+ * instants of the first and the last event.
  */
 export interface ExecutionState<Data = unknown, State extends string = string> extends ExecutionRef {
   readonly workflow: WorkflowRef
@@ -22,14 +22,14 @@ export interface ExecutionState<Data = unknown, State extends string = string> e
   readonly updatedAt: Instant
 }
 
-/** Whether a state is one of this definition's, of this version; narrows its data and the name of its state. */
+/** Whether the state belongs to this version of the definition; narrows its data and the name of its state. */
 export const is = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   state: ExecutionState
 ): state is ExecutionState<Data, State> =>
   state.workflow.name === workflow.name && state.workflow.version === workflow.version && workflow.isData(state.data)
 
-/** SHA-256 of everything in the state, its data given as JSON; independent of the order of keys. */
+/** SHA-256 of the whole state, with its data as JSON. Does not depend on the order of keys. */
 export const hash = (state: Omit<ExecutionState, "data" | "isComplete">, data: Json): string =>
   sha256(
     canonical([

@@ -1,5 +1,5 @@
 /**
- * Replay: events folded into a state, from nothing or from where an earlier fold paused, up to a bound.
+ * Replay: folds events into a state, from nothing or from an earlier state, up to a bound.
  */
 import { Effect, Result, Schema, Stream } from "effect"
 import type { ExecutionState } from "./ExecutionState.ts"
@@ -7,13 +7,13 @@ import type { Instant } from "../event/Instant.ts"
 import { type PlainHandler, Unfoldable, type Workflow } from "../workflow/Workflow.ts"
 import { type WorkflowEvent, startedEventName } from "../event/WorkflowEvent.ts"
 
-/** Where a replay ends: at an instant (events of that instant included), at a position, or at the end of the log. */
+/** The end of a replay: an instant (events of that instant are included), a position, or the end of the log. */
 export interface Bounds {
   readonly until?: Instant
   readonly to?: number
 }
 
-/** The log cannot be folded at this position; the state before it can still be replayed with `to`. */
+/** The event at this position cannot be folded. The state before it can still be replayed, with `to`. */
 export class CorruptHistory extends Schema.TaggedError<CorruptHistory>()("CorruptHistory", {
   tenant: Schema.String,
   executionId: Schema.String,
@@ -26,17 +26,17 @@ export class CorruptHistory extends Schema.TaggedError<CorruptHistory>()("Corrup
 }
 
 /**
- * Folds events into the state they lead to.
+ * Folds events into the state that they lead to.
  *
  * **Details**
  *
- * `from` is the state to go on from, or undefined for the empty log; without any event the answer is `from` again.
- * Events already folded are skipped, events beyond the bounds as well.
+ * `from` is the state to start from, or undefined for the empty log; without an event to fold, the answer is `from`. Events
+ * that are already folded and events beyond the bounds are skipped.
  *
  * **Errors**
  *
- * {@link CorruptHistory} at the first event that does not follow: a gap, another tenant's or execution's event, a payload
- * that no known version can read.
+ * {@link CorruptHistory} at the first event that does not follow: after a gap, of another tenant or execution, with a payload
+ * that no known version can read, or before a start where the definition leaves data to the start.
  */
 export const fold = <State extends string, Data>(
   workflow: Workflow<State, Data>,
@@ -46,7 +46,7 @@ export const fold = <State extends string, Data>(
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> =>
   advance(workflow, from, ownData(workflow, from), events, bounds)
 
-/** The same fold over a stream, in constant memory: it holds one state, never the events. */
+/** The same fold over a stream, in constant memory: it holds one state and one batch of events. */
 export const foldStream = <State extends string, Data, E, R>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined,
@@ -60,7 +60,7 @@ export const foldStream = <State extends string, Data, E, R>(
       Stream.runForEachArray((batch) => {
         const advanced = advance(workflow, state, owned, batch, bounds)
         if (Result.isFailure(advanced)) return Effect.fail(advanced.failure)
-        // Without an event to fold it is `from` still, whose data is its caller's.
+        // Without an event to fold, the state is still `from`, whose data belongs to the caller.
         if (advanced.success !== undefined && advanced.success !== state) {
           state = advanced.success
           owned = state.data
@@ -71,14 +71,14 @@ export const foldStream = <State extends string, Data, E, R>(
     )
   })
 
-/** One event into a state: the fold over a single event. */
+/** Folds a single event into a state. */
 export const evolve = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   state: ExecutionState<Data> | undefined,
   event: WorkflowEvent
 ): Result.Result<ExecutionState<Data> | undefined, CorruptHistory> => fold(workflow, state, [event])
 
-/** The data to begin with, which a fold may change until it hands its state out. */
+/** The data that the fold starts with. The fold may change it until it returns a state. */
 const ownData = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data> | undefined
@@ -88,8 +88,12 @@ const ownData = <State extends string, Data>(
 }
 
 /**
- * Folds more events in. This loop is what a replay costs: it looks nothing up twice, and makes one state at its end. Events
- * of one name often come in runs: within one, nothing is called but the handler, which V8 then compiles into the loop.
+ * Folds events into data that it owns, and makes one state at the end. A replay spends its time in this loop.
+ *
+ * **Details**
+ *
+ * Events of one name often come in runs. For a run with a plain handler the inner loop calls nothing but the handler, so that
+ * V8 can inline it. Every other event goes through `foldEvent`.
  */
 const advance = <State extends string, Data>(
   workflow: Workflow<State, Data>,
@@ -106,17 +110,17 @@ const advance = <State extends string, Data>(
   let data = owned
   let position = from === undefined ? 0 : from.position
   let last: WorkflowEvent | undefined
-  let place = 0
+  let index = 0
   let eventName = startedEventName
-  // Of the name before; none is for the first event of all.
+  // The plain handler of `eventName`; the event that starts an execution has none.
   let plain: PlainHandler<Data> | undefined
-  for (let event: WorkflowEvent | undefined = first; event !== undefined; event = events[place]) {
+  for (let event: WorkflowEvent | undefined = first; event !== undefined; event = events[index]) {
     if (event.event_name !== eventName) {
       eventName = event.event_name
       plain = plainHandlers.get(eventName)
     }
     if (plain !== undefined && !(data instanceof Unfoldable)) {
-      const begun = place
+      const runStart = index
       let next: WorkflowEvent | undefined = event
       while (
         next !== undefined &&
@@ -130,11 +134,11 @@ const advance = <State extends string, Data>(
         data = plain.evolve(data, next.payload, next)
         position++
         last = next
-        next = events[++place]
+        next = events[++index]
       }
-      if (place > begun) continue
+      if (index > runStart) continue
     }
-    place++
+    index++
     if (event.tenant !== tenant || event.execution_id !== executionId) {
       return broken(event, "it is an event of another execution")
     }

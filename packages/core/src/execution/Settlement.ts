@@ -1,13 +1,13 @@
-/** Settlements: what became of queued events, written by the commit that answers them. */
+/** Settlements: the final results of queued events, written by the commit that decides them. */
 import { Schema } from "effect"
 import { Identifier } from "../event/Identifier.ts"
 import { Position } from "../event/Position.ts"
 
-/** What became of a queued event, for ever. */
+/** The final result of a queued event. */
 export const Settlement = Schema.TaggedUnion({
   /**
-   * It is the event at `position`. `actionsExecuted` says what was done for it: `append`, and `complete` where it led to a
-   * final state; nothing, where a submission with its idempotency key had done so before.
+   * It is the event at `position`. `actionsExecuted` names what was done: `append`, and `complete` if the event led to a
+   * final state. It is empty if an earlier submission with the same idempotency key had appended the event.
    */
   Applied: {
     position: Position,
@@ -15,16 +15,16 @@ export const Settlement = Schema.TaggedUnion({
     currentState: Identifier,
     actionsExecuted: Schema.Array(Schema.String)
   },
-  /** The execution refused it. `error` is the tag of the refusal, `reason` its sentence. */
+  /** The execution refused it. `error` is the tag of the error, `reason` its message. */
   Rejected: { error: Schema.String, reason: Schema.String, currentState: Identifier },
-  /** It failed at every attempt, and the execution went on without it. */
+  /** It failed at every attempt, and the execution continued without it. */
   Skipped: { cause: Schema.String },
-  /** It failed at every attempt, and an operator gave it up. */
+  /** It failed at every attempt, and an operator discarded it. */
   Discarded: { cause: Schema.String }
 })
 export type Settlement = typeof Settlement.Type
 
-/** What a commit settles: the next events of the queue after the first `after`, in order. */
+/** The queued events that a commit settles: those after the first `after` of the queue, in order. */
 export interface Settling {
   readonly after: number
   readonly settlements: readonly [Settlement, ...ReadonlyArray<Settlement>]

@@ -1,8 +1,7 @@
 /**
  * Snapshots: a fold paused at a position, kept as plain data.
  *
- * Deleting every snapshot changes how long a replay takes, never the state it yields; law 3 (`@refold/testing/laws`) holds
- * us to that.
+ * Snapshots change how long a replay takes, never the state that it yields. Law 3 (`@refold/testing/laws`) checks that.
  */
 import { Result, Schema } from "effect"
 import * as ExecutionState from "./ExecutionState.ts"
@@ -15,8 +14,8 @@ import type { Workflow } from "../workflow/Workflow.ts"
 /**
  * **Details**
  *
- * `position` is the last event folded in, `updated_at` its instant, `started_at` that of the first. `fingerprint`
- * identifies the fold that made it, `state_hash` the state. `created_at` is when the snapshot was taken.
+ * `position` is the position of the last event folded in, `updated_at` its instant, `started_at` the instant of the first
+ * event. `fingerprint` identifies the fold that made the snapshot, `state_hash` the state. `created_at` is when it was taken.
  */
 export const Snapshot = Schema.Struct({
   tenant: Identifier,
@@ -56,13 +55,13 @@ export type Retention = typeof Retention.Type
 export const defaultPolicy: SnapshotPolicy = { _tag: "Every", eventCount: 20 }
 export const defaultRetention: Retention = { _tag: "KeepLast", count: 3 }
 
-/** How far an execution got; a state is one. */
+/** The progress of an execution. An `ExecutionState` is one. */
 export interface Progress {
   readonly position: number
   readonly isComplete: boolean
 }
 
-/** Progress of the empty log. */
+/** The progress of the empty log. */
 export const origin: Progress = { position: 0, isComplete: false }
 
 /**
@@ -70,7 +69,7 @@ export const origin: Progress = { position: 0, isComplete: false }
  *
  * **Details**
  *
- * Compares whole intervals below each position, so one append of many events that jumps a boundary is still due.
+ * Compares the count of whole intervals below each position, so that an append of many events across a boundary is due.
  */
 export const isDue = (policy: SnapshotPolicy, before: Progress, after: Progress): boolean => {
   switch (policy._tag) {
@@ -85,7 +84,7 @@ export const isDue = (policy: SnapshotPolicy, before: Progress, after: Progress)
   }
 }
 
-/** Positions of the snapshots that may go, of all that an execution has. */
+/** The positions to prune, of all snapshots of an execution. */
 export const toPrune = (retention: Retention, positions: ReadonlyArray<number>): ReadonlyArray<number> => {
   switch (retention._tag) {
     case "KeepAll":
@@ -95,7 +94,7 @@ export const toPrune = (retention: Retention, positions: ReadonlyArray<number>):
   }
 }
 
-/** The snapshot of a state. Fails only for data that its own schema cannot encode. */
+/** Takes the snapshot of a state. Fails only for data that its own schema cannot encode. */
 export const take = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   state: ExecutionState.ExecutionState<Data>,
@@ -114,10 +113,10 @@ export const take = <State extends string, Data>(
     created_at: createdAt
   }))
 
-/** Why a snapshot does not stand for a state: another fold made it, or it is not what was stored. */
+/** Why a snapshot cannot be used: another fold made it, or its content was changed after it was taken. */
 export type Unusable = "FingerprintMismatch" | "Damaged"
 
-/** The state that the snapshot paused. A snapshot that cannot be used is ignored: the log has everything. */
+/** The state that the snapshot holds. A caller ignores a snapshot that cannot be used, since the log holds everything. */
 export const restore = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   snapshot: Snapshot

@@ -1,12 +1,12 @@
-/** What follows a failed attempt at a queued event, as data. */
+/** Failure policies: what follows a failed attempt at a queued event, as data. */
 import { Duration, Schema } from "effect"
 
 /**
  * **Details**
  *
- * The delay doubles from `firstDelay` to `maxDelay`, and is spread over half of itself so that what failed together is
- * not tried together. `afterLast` says what becomes of an event that failed `maxAttempts` times: `block` keeps the order
- * of the execution and waits for an operator, `skip` goes on without it.
+ * The delay doubles from `firstDelay` to `maxDelay`. It is jittered by a quarter up or down, so that events that failed
+ * together are not retried together. `afterLast` applies to an event that failed `maxAttempts` times: `block` keeps the order
+ * of the execution and waits for an operator, `skip` continues without the event.
  */
 export const FailurePolicy = Schema.Struct({
   maxAttempts: Schema.Int.check(Schema.isGreaterThan(0)),
@@ -21,7 +21,7 @@ export type AfterFailure =
   | { readonly _tag: "Retry"; readonly after: Duration.Duration }
   /** No more attempts: the execution waits until the event is redriven or discarded. */
   | { readonly _tag: "Block" }
-  /** No more attempts: the execution goes on without it. */
+  /** No more attempts: the execution continues without the event. */
   | { readonly _tag: "Skip" }
 
 export const defaultPolicy: FailurePolicy = {
@@ -31,11 +31,11 @@ export const defaultPolicy: FailurePolicy = {
   afterLast: "block"
 }
 
-/** What follows attempt `attemptCount`; `random` is from 0 to 1. */
+/** What follows the failed attempt number `attemptCount`; `random` is between 0 and 1. */
 export const next = (policy: FailurePolicy, attemptCount: number, random: number): AfterFailure => {
   if (attemptCount >= policy.maxAttempts) return policy.afterLast === "block" ? { _tag: "Block" } : { _tag: "Skip" }
   const longest = Duration.toMillis(policy.maxDelay)
-  // Beyond 2^30 every delay is the longest one.
+  // The exponent is capped, so that the delay stays finite; 2^30 times any delay exceeds the longest one.
   const delay = Math.min(longest, Duration.toMillis(policy.firstDelay) * 2 ** Math.min(attemptCount - 1, 30))
   return { _tag: "Retry", after: Duration.millis(delay * (0.75 + random / 2)) }
 }

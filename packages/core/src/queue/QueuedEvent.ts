@@ -1,8 +1,8 @@
 /**
- * Queued events: what was asked of an execution and persisted, and what became of it.
+ * Queued events: submissions that were persisted to be decided later, and their results.
  *
- * The queue of an execution is a log with a cursor: its entries are settled strictly in their order, and the count of
- * those settled stands beside the execution's position, moved by the same commit.
+ * The queue of an execution is a log with a cursor. Its entries are settled strictly in order. The cursor is the count of
+ * settled entries; the commit that moves the execution also moves the cursor.
  */
 import { type Array, Result, Schema } from "effect"
 import { executionKey } from "../execution/ExecutionRef.ts"
@@ -11,7 +11,7 @@ import * as Request from "../event/Request.ts"
 import type { Submission } from "../event/Submission.ts"
 import type { Settlement } from "../execution/Settlement.ts"
 
-/** Where a queued event stands. */
+/** The status of a queued event. */
 export type Status =
   | { readonly _tag: "Pending" }
   /** It failed at every attempt; the execution waits until it is redriven or discarded. */
@@ -28,15 +28,15 @@ export interface NewQueuedEvent {
   readonly idempotencyKey?: string
 }
 
-/** `queuePosition` is its place in the queue of its execution: 1, 2, 3 …, the order of processing. */
+/** `queuePosition` is the position in the queue of the execution: 1, 2, 3 …, the order of processing. */
 export interface QueuedEvent extends NewQueuedEvent {
   readonly queuePosition: number
   readonly queuedAt: Instant
-  /** Attempts begun; the first is 1. */
+  /** Count of attempts begun. */
   readonly attemptCount: number
 }
 
-/** A queued event and what became of it. */
+/** A queued event and its status. */
 export interface QueueEntry extends QueuedEvent {
   readonly status: Status
   readonly settledAt?: Instant
@@ -52,7 +52,7 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   }
 }
 
-/** The execution takes no more events, being in a final state, or is not there; nothing was written. */
+/** The execution is in a final state, or there is no such execution; nothing was written. */
 export class QueueClosed extends Schema.TaggedError<QueueClosed>()("QueueClosed", {
   tenant: Schema.String,
   executionId: Schema.String,
@@ -67,8 +67,8 @@ export class QueueClosed extends Schema.TaggedError<QueueClosed>()("QueueClosed"
 }
 
 /**
- * The events without those that repeat the idempotency key of an earlier one, and for each event the place, among those
- * left, of the one that stands for it.
+ * Leaves out the events that repeat the idempotency key of an earlier one. `placeOf[i]` is the index in `firsts` of the event
+ * that represents event `i`.
  */
 export const dedupeByKey = (
   events: Array.NonEmptyReadonlyArray<NewQueuedEvent>
@@ -84,16 +84,16 @@ export const dedupeByKey = (
   const [head, ...tail] = events
   const firsts: Array.NonEmptyArray<NewQueuedEvent> = [head]
   const placeOf: Array.NonEmptyArray<number> = [0]
-  const seen = new Map([[keyOf(head), { event: head, place: 0 }]])
+  const seen = new Map([[keyOf(head), { event: head, index: 0 }]])
   for (const event of tail) {
     const key = keyOf(event)
     const first = key === undefined ? undefined : seen.get(key)
     if (first === undefined) {
-      seen.set(key, { event, place: firsts.length })
+      seen.set(key, { event, index: firsts.length })
       placeOf.push(firsts.length)
       firsts.push(event)
     } else if (Request.isSame(first.event.submission, event.submission)) {
-      placeOf.push(first.place)
+      placeOf.push(first.index)
     } else {
       const { executionId, idempotencyKey = "" } = event
       return Result.fail(new IdempotencyConflict({ executionId, idempotencyKey }))

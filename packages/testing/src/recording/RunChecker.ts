@@ -1,13 +1,13 @@
 /** Checks recorded runs: replays the files of a directory with the definitions of this process, and reports differences. */
 import type { Workflows } from "@refold/runtime"
-import type { Workflow } from "@refold/core"
+import type { Workflow, WorkflowRef } from "@refold/core"
 import { Effect, FileSystem, Path, Result, Schema, SchemaIssue, Stream } from "effect"
 import * as RecordedRun from "./RecordedRun.ts"
 import { RecordedRunFilesError, extension, findDefinition, isUndecided, maxFileBytes, toError } from "./RunFiles.ts"
 
 /** Why a run could not be checked, or not to its end. */
 export type Problem =
-  | { readonly _tag: "UnknownWorkflow"; readonly name: string; readonly version: number }
+  | ({ readonly _tag: "UnknownWorkflow" } & WorkflowRef)
   | { readonly _tag: "NewerFormat"; readonly formatVersion: number; readonly knownVersion: number }
   | { readonly _tag: "BrokenLine"; readonly line: number; readonly problem: string }
 
@@ -15,7 +15,7 @@ export type Problem =
 export interface CheckedRun {
   /** Name of the file within the directory. */
   readonly file: string
-  readonly workflow?: { readonly name: string; readonly version: number }
+  readonly workflow?: WorkflowRef
   readonly tenant?: string
   readonly executionId?: string
   /** Events that were replayed. */

@@ -3,12 +3,12 @@
  *
  * The same executions always give the same sample, so that two exports can be compared.
  */
-import { executionKey, type ExecutionRef, Identifier } from "@refold/core"
+import { executionKey, type ExecutionRef, Identifier, type WorkflowRef } from "@refold/core"
 import { hash } from "node:crypto"
 
 /** The properties by which an execution is chosen; a header has them. */
 export interface Candidate extends ExecutionRef {
-  readonly workflow: { readonly name: string; readonly version: number }
+  readonly workflow: WorkflowRef
   readonly currentState: string
   readonly position: number
 }
