@@ -30,8 +30,7 @@ export interface Decision {
  *
  * **Details**
  *
- * `guardReason` is what a guard answered, where `reason` is `GuardFailed` and a guard gave a text. Of several, it is the
- * last one: targets are tried from the special to the general, so the last guard speaks for the event as a whole.
+ * `guardReason` is the last reason that a guard gave, if `reason` is `GuardFailed` and a guard gave one.
  */
 export class TransitionRejected extends Schema.TaggedError<TransitionRejected>()("TransitionRejected", {
   executionId: Schema.String,

@@ -26,15 +26,20 @@ export type EncodedPayloadOf<Event extends EventSchema> =
       ? Encoded
       : never
 
-/** Where an event leads. A target with a guard is taken only if the guard holds; the first target that applies is taken. */
+/** Where an event leads. The first target is taken that has no guard, or whose guard holds. */
 export interface Target<State extends string, Data, Payload> {
   readonly to: State
   readonly guard?: Guard<Data, Payload>
 }
 
 /**
- * Whether a target may be taken: true, false, or a text that says why not, as the end of a sentence ("the invoice has no
- * lines"). Pure. The submission names the user. Guards run when deciding, never when replaying.
+ * Whether a target may be taken: true, false, or the reason why not, as the end of a sentence ("the invoice has no lines").
+ *
+ * **Details**
+ *
+ * Pure. The submission names the user. Guards run when deciding, never when replaying. If no target of an event applies, the
+ * rejection carries the last reason given, cut to 500 characters: targets are tried from the special to the general, so the last
+ * guard speaks for the event as a whole.
  */
 export type Guard<Data, Payload> = {
   bivariant(data: Data, payload: Payload, submission: Submission): boolean | string
@@ -51,12 +56,12 @@ export type EvolveHandler<Data, Payload> = {
   bivariant(data: Data, payload: Payload, event: WorkflowEvent): Data
 }["bivariant"]
 
-/** What `initial.data` is: those fields that it gives. Data that is no object, or one of several, is given whole. */
+/** The type of `initial.data`: the fields that it gives. Data that is no object, or has several shapes, is given whole. */
 export type InitialData<Data, Given extends keyof Data> = [IsDivisible<Data>] extends [true]
   ? { readonly [Field in Given]: Data[Field] }
   : NoInfer<Data>
 
-/** Whether a part of the data can be given: it is an object, and of one shape. */
+/** Whether a part of the data can be given: it is an object of one shape. */
 type IsDivisible<Data> = [Data] extends [ReadonlyArray<unknown>]
   ? false
   : [Data] extends [object]
@@ -65,7 +70,7 @@ type IsDivisible<Data> = [Data] extends [ReadonlyArray<unknown>]
 
 type IsOneShape<Data, Whole> = Data extends unknown ? ([Whole] extends [Data] ? true : false) : never
 
-/** What a start must bring, as JSON: the fields that the initial data leaves out. It may bring the others too. */
+/** The data of a start, as JSON: required are the fields that the initial data leaves out, the others are optional. */
 export type StartData<Data, EncodedData, Given extends keyof Data> = EncodedData extends Schema.JsonArray
   ? NoStartData
   : EncodedData extends object
@@ -83,7 +88,7 @@ type StartFields<EncodedData, Given> = Types.Simplify<
   }
 >
 
-/** What `make` compiles: the whole definition, as data and pure functions. */
+/** The argument of `make`: the whole definition, as data and pure functions. */
 export interface Options<
   State extends string,
   Data,
@@ -97,8 +102,8 @@ export interface Options<
   readonly events: Events
   readonly data: Schema.ConstraintCodec<Data, EncodedData>
   /**
-   * Where an execution begins. Fields left out of the data have no default: every start must bring them. The schema of such
-   * data must be a `Schema.Struct`.
+   * Where an execution begins. If the schema of the data is a `Schema.Struct` or a class, fields may be left out here; every
+   * start must then bring them.
    */
   readonly initial: { readonly state: NoInfer<State>; readonly data: InitialData<Data, Given> }
   /** Every state, with the events it accepts and where each leads. */
@@ -165,8 +170,10 @@ export interface Workflow<
   readonly finalStates: ReadonlySet<string>
   /** The data as a fold may keep it: a value that `foldEvent` may change without anybody else seeing the change. */
   ownData(data: Data): Data
-  /** The data after the event; may change and return the data it is given. Fails for a payload that no version reads, and
-   * for an event without a start before it where there is no data to fold it into. */
+  /**
+   * The data after the event; may change and return the data it is given. Unfoldable is an event whose payload no version
+   * reads, and one that comes before the first data.
+   */
   foldEvent(owned: Data | Unfoldable, event: WorkflowEvent): Data | Unfoldable
   /** Fast path of the fold: for an event named here, at this schema version, `foldEvent` only calls the handler. */
   readonly plainHandlers: ReadonlyMap<string, PlainHandler<Data>>
@@ -200,7 +207,7 @@ export interface DefinedWorkflow<
 /** For each state, the targets of each event it accepts. */
 export type Transitions = ReadonlyMap<string, ReadonlyMap<string, ReadonlyArray<Target<string, unknown, unknown>>>>
 
-/** A definition that cannot work, whatever is submitted. It is a mistake in the program, so it is thrown, not returned. */
+/** The definition cannot work, whatever is submitted. This is a mistake in the program, so it is thrown, not returned. */
 export class InvalidDefinition extends Schema.TaggedError<InvalidDefinition>()("InvalidDefinition", {
   workflow: Schema.String,
   problem: Schema.String

@@ -9,8 +9,8 @@ import * as Json from "../event/Json.ts"
  *
  * - From a caller, about to be stored: `validateStrictly`.
  * - From the store, in an older shape that an upcaster has changed: `validate`.
- * - From the store, as this schema or a former release of it wrote it: `decode`. It trusts a plain codec's JSON, which was
- *   checked before it was stored; to check it in every replay would cost more than the fold.
+ * - From the store, as this schema or an earlier release of it wrote it: `decode`. It trusts the JSON of a plain codec, which
+ *   was checked before it was stored; to check it in every replay would cost more than the fold.
  * - From the program, about to be stored: `encode`.
  * - Of unknown origin and type: `is`.
  */
@@ -21,7 +21,7 @@ export interface JsonCodec<Type> {
   readonly isTrusted: (stored: unknown) => stored is Type
   /** Decodes and checks. Leaves out keys that the schema does not name: an older schema may have had them. */
   readonly validate: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
-  /** Decodes and checks, and refuses keys that the schema does not name: they would be stored, but no reader would see them. */
+  /** Decodes and checks. Refuses keys that the schema does not name: they would be stored, but no reader would see them. */
   readonly validateStrictly: (json: Json.Json | undefined) => Result.Result<Type, Json.JsonProblem>
   /** Encodes, and refuses what JSON cannot hold or the schema does not name: the stored value loses nothing. */
   readonly encode: (value: unknown) => Result.Result<Json.Json, Json.JsonProblem>

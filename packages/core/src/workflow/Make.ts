@@ -112,7 +112,7 @@ const checkNames = ({ events, name, states, version = 1 }: Named): void => {
     if (problem !== undefined) refuse(`the name "${text.slice(0, 60)}" ${problem}`)
   }
   if (!Number.isSafeInteger(version) || version < 1) refuse(`version must be a whole number from 1, not ${version}`)
-  // A table that is reused from another version may accept an event that this one has no more.
+  // A table that was reused from another version may accept an event that this version removed.
   for (const [state, accepted] of Object.entries(states)) {
     for (const eventName of Object.keys(accepted)) {
       if (!Object.hasOwn(events, eventName))
@@ -173,7 +173,7 @@ const folder =
     return Result.isSuccess(payload) ? folding.handler(data, payload.success, event) : new Unfoldable(payload.failure)
   }
 
-/** Always checks: the event may come from anywhere, unlike in a fold. */
+/** Unlike a fold, always checks the payload: the event may come from anywhere. */
 const payloadReader =
   <Data>(dataCodec: JsonCodec.JsonCodec<Data>, foldings: Foldings<Data>, origin: Data | Unfoldable) =>
   (event: WorkflowEvent): Result.Result<unknown, string> => {

@@ -1,4 +1,4 @@
-/** The first data of an execution: what a definition gives of it, and what a start must bring. */
+/** The first data of an execution: a definition gives a part of it or all, a start brings the rest. */
 import { Predicate, Result, Schema } from "effect"
 import * as Json from "../event/Json.ts"
 import { Unfoldable } from "./Definition.ts"
@@ -11,7 +11,7 @@ export interface Initial<Data> {
   readonly origin: Data | Unfoldable
 }
 
-/** Checks what a definition gives of the first data: all of it, or of a struct some fields. */
+/** Checks and encodes the initial data of a definition: all of the data, or some fields of a struct. */
 export const compile = <Data, Encoded extends Json.Json>(
   schema: Schema.ConstraintCodec<Data, Encoded>,
   given: unknown
@@ -26,7 +26,7 @@ export const compile = <Data, Encoded extends Json.Json>(
   return Result.map(encode(schema, given), ({ data, json }) => ({ json, origin: data }))
 }
 
-/** The initial data with the fields of a start over it. Not yet checked: the caller's data may be anything. */
+/** Merges the fields of a start over the initial data. The result is not checked: the caller's data may be anything. */
 export const merge = (initial: Json.Json, start: unknown): unknown => {
   if (start === undefined) return initial
   return Predicate.isObject(start) ? { ...Json.asObject(initial), ...start } : start
@@ -45,7 +45,7 @@ interface Struct {
 
 const isStruct = (schema: object): schema is Struct => Predicate.hasProperty(schema, "fields")
 
-/** Fields of a struct that the data must have and does not. */
+/** The required fields of a struct that the data does not have. */
 const missingFields = (schema: object, given: unknown): ReadonlyArray<string> =>
   isStruct(schema) && Predicate.isObject(given)
     ? Object.entries(schema.fields)
@@ -53,7 +53,7 @@ const missingFields = (schema: object, given: unknown): ReadonlyArray<string> =>
         .map(([key]) => key)
     : []
 
-/** The struct with these fields optional. Checks of the struct as a whole are left out: they need all fields. */
+/** The struct with the missing fields optional, without the checks of the struct as a whole, which need all fields. */
 const withoutFields = ({ fields }: Struct, missing: ReadonlyArray<string>) =>
   Schema.Struct(
     Object.fromEntries(

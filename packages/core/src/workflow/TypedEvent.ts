@@ -6,8 +6,8 @@ import type { PayloadOf, Workflow } from "./Definition.ts"
 import type { DataOf, EventNameOf, EventsOf } from "./TypesOf.ts"
 
 /**
- * The events of a definition's executions, told apart by `event_name`, with payloads as handlers see them. The event that
- * starts an execution is one of them; its payload is the first data. For an open definition, any event.
+ * The events of a definition's executions, with payloads as handlers see them; `event_name` tells them apart. The event that
+ * starts an execution is one of them: its payload is the first data. For an open definition, any event.
  */
 export type EventOf<W extends Workflow> =
   string extends EventNameOf<W>
@@ -20,7 +20,7 @@ type TypedEvent<EventName extends string, Payload> = Omit<WorkflowEvent, "event_
   readonly event_name: EventName
 } & (undefined extends Payload ? { readonly payload?: Exclude<Payload, undefined> } : { readonly payload: Payload })
 
-/** The event is none of the definition's, or its payload is one that the definition cannot read. */
+/** The event does not belong to the definition, or the definition cannot read its payload. */
 export class UndecodableEvent extends Schema.TaggedError<UndecodableEvent>()("UndecodableEvent", {
   workflow: Schema.String,
   tenant: Schema.String,
@@ -35,19 +35,19 @@ export class UndecodableEvent extends Schema.TaggedError<UndecodableEvent>()("Un
 }
 
 /**
- * Reads an event of the log: its payload brought to the current version, checked and decoded. `schema_version` becomes the
- * version of what was read.
+ * Reads an event of the log: brings its payload to the current version, checks and decodes it. `schema_version` becomes the
+ * current version.
  *
  * **Gotchas**
  *
- * An event does not name its workflow. Read only events of executions that run this definition, which their headers say: an
- * event of the same name of another workflow may decode too.
+ * An event does not name its workflow, and an event of another workflow may have the same name. Read only events of
+ * executions that run this definition, as their headers say.
  */
 export function decodeEvent<W extends Workflow>(
   workflow: W,
   event: WorkflowEvent
 ): Result.Result<EventOf<W>, UndecodableEvent>
-// The payload is what the schema of the event's name gives, which only the overload can say.
+// `readPayload` decodes by the schema of the event's name. Only the overload can express that.
 export function decodeEvent(workflow: Workflow, event: WorkflowEvent): Result.Result<unknown, UndecodableEvent> {
   const { payload: _stored, ...rest } = event
   return workflow.readPayload(event).pipe(

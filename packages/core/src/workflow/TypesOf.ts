@@ -15,8 +15,8 @@ export type EventsOf<W extends Workflow> = W["events"]
 export type EventNameOf<W extends Workflow> = keyof EventsOf<W> & string
 
 /**
- * The data that a start must bring, as JSON: required fields are those that the initial data leaves out. Any object for a
- * workflow that is not known by its type.
+ * The data of a start, as JSON: required are the fields that the initial data leaves out. Any object for a workflow that is
+ * not known by its type.
  */
 export type StartDataOf<W extends Workflow> =
   W extends Workflow<string, unknown, EventSchemas, infer Start>
