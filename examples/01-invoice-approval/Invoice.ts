@@ -15,7 +15,7 @@ export const Invoice = Workflow.make({
     Paid: Schema.Struct({ reference: Schema.String })
   },
   data: Schema.Struct({ customer: Schema.String, cents: Schema.Int, approvedBy: Schema.Array(Schema.String) }),
-  initial: { state: "Draft", data: { customer: "", cents: 0, approvedBy: [] } },
+  initial: { state: "Draft", data: { cents: 0, approvedBy: [] } },
   states: {
     Draft: {
       LineAdded: "Draft",
