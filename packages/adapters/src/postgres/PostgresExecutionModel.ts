@@ -5,7 +5,7 @@ import { SqlClient } from "effect/sql"
 import { texts } from "./Arrays.ts"
 import { instantText } from "./InstantText.ts"
 import { pages } from "./Pages.ts"
-import { awaitWriters } from "./PostgresEventModel.ts"
+import { awaitWriters } from "./events/AwaitWriters.ts"
 import { type SchemaOptions, tables } from "./PostgresSchema.ts"
 import { toStoreError } from "./PostgresFailure.ts"
 
@@ -52,7 +52,8 @@ export const layer = (options: SchemaOptions) =>
     WorkflowExecutionModel,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const { events, executions, partitions } = tables(sql, options)
+      const names = tables(sql, options)
+      const { events, executions } = names
       const columns = sql.literal(headerColumns.join(", "))
 
       const list: WorkflowExecutionModel["Service"]["list"] = ({
@@ -99,7 +100,7 @@ export const layer = (options: SchemaOptions) =>
         const settled =
           asOf === undefined
             ? found
-            : Stream.unwrap(Effect.as(awaitWriters(sql, partitions, { until: asOf }), found)).pipe(
+            : Stream.unwrap(Effect.as(awaitWriters({ sql, tables: names }, { until: asOf }), found)).pipe(
                 Stream.filter((row) => state === undefined || row.current_state === state)
               )
         return settled.pipe(Stream.map(toHeader), Stream.mapError(toStoreError("Listing executions")))
