@@ -59,11 +59,16 @@ const stories: ReadonlyArray<Story> = [
     ],
     { customer: "Globex" }
   ),
-  story(Invoice, "invoice-small", [
-    { event_name: "LineAdded", payload: { text: "Bolts", cents: 900 } },
-    { event_name: "Submitted" },
-    { event_name: "Approved", user_id: "ann" }
-  ]),
+  story(
+    Invoice,
+    "invoice-small",
+    [
+      { event_name: "LineAdded", payload: { text: "Bolts", cents: 900 } },
+      { event_name: "Submitted" },
+      { event_name: "Approved", user_id: "ann" }
+    ],
+    { customer: "" }
+  ),
   { workflow: Order, executionId: "order-whole", steps: submissions },
   story(Fine, "fine-v2", [
     { event_name: "Paid", payload: { cents: 1250 } },
