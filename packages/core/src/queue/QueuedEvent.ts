@@ -5,7 +5,7 @@
  * settled entries; the commit that moves the execution also moves the cursor.
  */
 import { type Array, Result, Schema } from "effect"
-import { executionKey } from "../execution/ExecutionRef.ts"
+import { type ExecutionRef, executionKey } from "../execution/ExecutionRef.ts"
 import type { Instant } from "../event/Instant.ts"
 import * as Request from "../event/Request.ts"
 import type { Submission } from "../event/Submission.ts"
@@ -19,9 +19,7 @@ export type Status =
   | Settlement
 
 /** An event to queue. The ids are the caller's; `eventId` becomes the id of the event in the log. */
-export interface NewQueuedEvent {
-  readonly tenant: string
-  readonly executionId: string
+export interface NewQueuedEvent extends ExecutionRef {
   readonly processingId: string
   readonly eventId: string
   readonly submission: Submission
