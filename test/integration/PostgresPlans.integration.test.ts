@@ -14,7 +14,7 @@ import { EventProcessor, TypeScriptWorkflowRuntime, WorkflowEventSourcing, Workf
 import { Array, Duration, Effect, Layer, Redacted, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { type At, commitOf, snapshotOf } from "./commits.ts"
-import { Explaining, faultsOf } from "./plans.ts"
+import { Explaining, type Hint, faultsOf, withoutHint } from "./plans.ts"
 
 /** One connection, which keeps its plans. */
 const client = Layer.unwrap(
@@ -291,6 +291,33 @@ const round = Effect.fnUntraced(function* (when: string, executions: Own) {
   for (const { name, work } of yield* operationsOf(executions)) yield* explain(`${name}, ${when}`, work)
 })
 
+/** Hints of the adapter, each with an operation that reads too much without it. */
+const hints: ReadonlyArray<{ readonly hint: Hint; readonly operation: string }> = [
+  { hint: "isPending", operation: "fail, skipping" },
+  { hint: "isEntry", operation: "find a queued event" },
+  { hint: "isWithin", operation: "process the first of a long queue" },
+  { hint: "nextPosition", operation: "claim from a long queue" }
+]
+
+const withoutIts = (hint: Hint, operation: string) => `${operation}, without the hint ${hint}`
+
+/** Runs the operations of the hints without them, and explains them. */
+const roundWithoutHints = Effect.fnUntraced(function* (from: typeof hints, executions: Own) {
+  const { explain } = yield* Explaining
+  const operations = yield* operationsOf(executions)
+  for (const { hint, operation } of from) {
+    const { work } = operations.find(({ name }) => name === operation) ?? assert.fail("no such operation")
+    yield* explain(withoutIts(hint, operation), withoutHint(hint, work))
+  }
+})
+
+/** Fails unless the operation reads too much without its hint. */
+const readsTooMuch = Effect.fnUntraced(function* (hint: Hint, operation: string) {
+  const { explained } = yield* Explaining
+  const found = (yield* explained).flatMap((each) => faultsOf(each, bounds))
+  assert.isTrue(found.some((fault) => fault.startsWith(`${withoutIts(hint, operation)}: `)))
+})
+
 layer(services, { excludeTestServices: true })("on a store with much in it", (it) => {
   const small = executionsOf("small", 400, 10)
   it.effect(
@@ -300,8 +327,10 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
         const sql = yield* SqlClient.SqlClient
         yield* fill({ executions: small, queueCount: 200, longest: 1200, stateCount: 1 })
         yield* round("when there is little", own(small, 200, 0))
+        yield* roundWithoutHints(hints, own(small, 200, 1))
         yield* fill({ executions: many, queueCount, longest: 2500, stateCount: 5000 })
         yield* round("with the plans of a small table", own(many, queueCount, 0))
+        yield* roundWithoutHints(hints, own(many, queueCount, 5))
         yield* sql`discard plans`
         yield* round("without statistics", own(many, queueCount, 1))
         for (const name of growing) yield* sql`analyze ${table(sql, name)}`
@@ -312,11 +341,15 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
         const { explained } = yield* Explaining
         yield* sql`set plan_cache_mode = force_generic_plan`
         const found = (yield* explained)
-          .filter(({ operation }) => !operation.endsWith("when there is little"))
+          .filter(({ operation }) => !/when there is little$|without the hint/.test(operation))
           .flatMap((each) => faultsOf(each, each.operation.endsWith("planned anew") ? boundsOfOthers : bounds))
         assert.deepStrictEqual(found, [])
       })
   )
+
+  for (const { hint, operation } of hints) {
+    it.effect(`without the hint ${hint} an operation reads too much: ${operation}`, () => readsTooMuch(hint, operation))
+  }
 
   for (const { index, operation } of [
     { index: "events_by_offset", operation: "read the feed" },
@@ -344,6 +377,8 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
   }
 })
 
+const hintsOfYoung: typeof hints = [{ hint: "expectFewRows", operation: "save, find, list snapshots" }]
+
 for (const count of [2, 16]) {
   layer(services, { excludeTestServices: true })(`on a store that held ${count} when its plans were made`, (it) => {
     it.effect("no operation reads all of it for having been told of the few rows there were", () =>
@@ -356,15 +391,23 @@ for (const count of [2, 16]) {
         // These operations have no rows to work on and fail, but the server plans their statements.
         const early = yield* operationsOf({ name: "young", long: first, queued: [first], free: young })
         for (const { work } of early) yield* Effect.exit(work)
+        yield* roundWithoutHints(hintsOfYoung, { name: "young", long: first, queued: [first], free: young })
         const later = executionsOf("later", 1000, 100)
         yield* fill({ executions: later, queueCount: 500, longest: 2500, stateCount: 500 })
         yield* round("with the plans of a handful", own(later, 500, 0))
+        yield* roundWithoutHints(hintsOfYoung, own(later, 500, 1))
         const { explained } = yield* Explaining
-        assert.deepStrictEqual(
-          (yield* explained).flatMap((each) => faultsOf(each, bounds)),
-          []
-        )
+        const found = (yield* explained)
+          .filter(({ operation }) => !operation.includes("without the hint"))
+          .flatMap((each) => faultsOf(each, bounds))
+        assert.deepStrictEqual(found, [])
       })
     )
+
+    for (const { hint, operation } of hintsOfYoung) {
+      it.effect(`without the hint ${hint} an operation reads too much: ${operation}`, () =>
+        readsTooMuch(hint, operation)
+      )
+    }
   })
 }

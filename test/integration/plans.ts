@@ -1,7 +1,7 @@
 /** The plans of each statement of an operation, also within functions, from the server's `auto_explain`. */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, Statement } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Settings, startPostgres } from "../servers/Postgres.ts"
 
@@ -115,6 +115,44 @@ export class Explaining extends Context.Service<
     })
   )
 }
+
+/**
+ * SQL of the adapter that guides the planner, by its name in `PlannerHints`, and the simple form that says the same. A parameter
+ * that is no longer needed stays in the statement.
+ */
+const simpleForms = {
+  expectFewRows: (text: string) =>
+    text.replaceAll(/limit (\$\d+)(?=\s*\) \w\b)/g, "limit case when true then null else $1::bigint end"),
+  isPending: (text: string) => text.replaceAll("q.status || '' = 'Pending'", "q.status = 'Pending'"),
+  isEntry: (text: string) =>
+    text.replaceAll("tenant || '' = ", "tenant = ").replaceAll("execution_id || '' = ", "execution_id = "),
+  isWithin: (text: string) =>
+    text.replaceAll(
+      /and q\.queue_position between (\$\d+)::int and (\$\d+)::int/g,
+      "and $1::int + $2::int is not null"
+    ),
+  nextPosition: (text: string) =>
+    text.replaceAll(
+      "q.queue_position = (select settled_count + 1 from header)",
+      "exists (select from header where q.queue_position = settled_count + 1)"
+    )
+}
+export type Hint = keyof typeof simpleForms
+
+/** Runs an operation with the simple form of a hint in all its statements, of which one must have the hint. */
+export const withoutHint = Effect.fnUntraced(function* <A, E, R>(hint: Hint, work: Effect.Effect<A, E, R>) {
+  const sql = yield* SqlClient.SqlClient
+  let changedCount = 0
+  const answer = yield* Effect.provideService(work, Statement.CurrentTransformer, (statement) => {
+    const [text, parameters] = statement.compile()
+    const changed = simpleForms[hint](text)
+    if (changed === text) return Effect.succeed(statement)
+    changedCount++
+    return Effect.succeed(sql.unsafe(changed, parameters))
+  })
+  assert.isAbove(changedCount, 0, `no statement has the hint ${hint}`)
+  return answer
+})
 
 /** Tables that grow neither with executions nor with events. */
 const small = ["partitions", "leases", "workers", "migrations"]

@@ -2,6 +2,7 @@
 import { type Commit, Partition, type Settling } from "@refold/core"
 import { texts } from "../Arrays.ts"
 import type { Database } from "../Database.ts"
+import { isWithin } from "../PlannerHints.ts"
 import type { StampRow } from "./StampRow.ts"
 
 /**
@@ -45,7 +46,6 @@ export const appendOne = ({ partitionCount, sql, tables }: Database, commit: Com
     select 1 as ordinal, base, updated_at, now from advanced`
 }
 
-/** The bounds repeat what the join says: the plan looks the positions up by them, and would read the whole queue without. */
 const settle = (
   { sql, tables: { queue } }: Pick<Database, "sql" | "tables">,
   { executionId, tenant }: Commit.Commit,
@@ -59,5 +59,5 @@ const settle = (
           ${texts(settlements.map((settlement) => JSON.stringify(settlement)))}
         ) with ordinality as s (status, outcome, ordinal), advanced
        where q.tenant = ${tenant} and q.execution_id = ${executionId} and q.queue_position = ${after}::int + s.ordinal
-         and q.queue_position between ${after + 1}::int and ${after + settlements.length}::int
+         and ${isWithin(sql, after, settlements.length)}
     )`

@@ -6,7 +6,7 @@ import { texts } from "../Arrays.ts"
 import { whereInTransaction } from "../CallerTransaction.ts"
 import type { Database } from "../Database.ts"
 import { instantText } from "../InstantText.ts"
-import { expectFewRows, isPending } from "../PlannerHints.ts"
+import { expectFewRows, isPending, nextPosition } from "../PlannerHints.ts"
 import { type HeaderRow, headerColumns, toHeader } from "../PostgresExecutionModel.ts"
 import { toStoreError } from "../PostgresFailure.ts"
 import { type QueueRow, columnsOf, toQueuedEvent } from "./QueueRow.ts"
@@ -81,17 +81,14 @@ const claimRows = (database: Database, options: ClaimOptions, isInCallersTransac
      order by q.tenant, q.execution_id, q.queue_position`
 }
 
-/**
- * Gives `header`, and `counted`: the events whose attempt was counted, the first of each queue. The position is a subquery, not
- * a join: the plan of a small table would go through the queue to find it.
- */
+/** Gives `header`, and `counted`: the events whose attempt was counted, the first of each queue. */
 const countOne = ({ sql, tables }: Database, { executionId, tenant }: ExecutionRef, isToCount: Fragment) => sql`
   with header as (
     select * from ${tables.executions} where tenant = ${tenant} and execution_id = ${executionId}
   ), counted as (
     update ${tables.queue} q set attempt_count = q.attempt_count + 1
      where q.tenant = ${tenant} and q.execution_id = ${executionId}
-       and q.queue_position = (select settled_count + 1 from header) and ${isToCount}
+       and q.queue_position = ${nextPosition(sql)} and ${isToCount}
     returning q.tenant, q.execution_id, q.queue_position, q.attempt_count
   )`
 
