@@ -296,7 +296,8 @@ const hints: ReadonlyArray<{ readonly hint: Hint; readonly operation: string }> 
   { hint: "isPending", operation: "fail, skipping" },
   { hint: "isEntry", operation: "find a queued event" },
   { hint: "isWithin", operation: "process the first of a long queue" },
-  { hint: "nextPosition", operation: "claim from a long queue" }
+  { hint: "nextPosition", operation: "claim from a long queue" },
+  { hint: "isInState", operation: "list executions" }
 ]
 
 const withoutIts = (hint: Hint, operation: string) => `${operation}, without the hint ${hint}`

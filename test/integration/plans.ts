@@ -126,6 +126,11 @@ const simpleForms = {
   isPending: (text: string) => text.replaceAll("q.status || '' = 'Pending'", "q.status = 'Pending'"),
   isEntry: (text: string) =>
     text.replaceAll("tenant || '' = ", "tenant = ").replaceAll("execution_id || '' = ", "execution_id = "),
+  isInState: (text: string) =>
+    text
+      .replaceAll(/tenant \|\| ' ' \|\| current_state = (\$\d+)/g, "tenant = split_part($1, ' ', 1)")
+      .replaceAll("execution_id || '' > ", "execution_id > ")
+      .replaceAll("order by execution_id || ''", "order by execution_id"),
   isWithin: (text: string) =>
     text.replaceAll(
       /and q\.queue_position between (\$\d+)::int and (\$\d+)::int/g,

@@ -3,16 +3,23 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { type SchemaOptions, type Tables, checkSchema, tables } from "./PostgresSchema.ts"
 
-export interface Database {
+/** The client, and the names of the tables in their schema. */
+export interface Named {
   readonly sql: SqlClient.SqlClient
   readonly tables: Tables
+}
+
+export interface Database extends Named {
   readonly partitionCount: number
 }
 
+/** Names the tables of a schema, which another port's layer opens. */
+export const name = (options: SchemaOptions) =>
+  Effect.map(SqlClient.SqlClient, (sql): Named => ({ sql, tables: tables(sql, options) }))
+
 /** Opens a schema, which must have been migrated to exactly this version. */
 export const open = Effect.fnUntraced(function* (options: SchemaOptions) {
-  const sql = yield* SqlClient.SqlClient
   const partitionCount = yield* checkSchema(options)
-  const database: Database = { sql, tables: tables(sql, options), partitionCount }
+  const database: Database = { ...(yield* name(options)), partitionCount }
   return database
 })

@@ -69,3 +69,15 @@ export const isEntry = (
  */
 export const hasIdempotencyKey = (sql: SqlClient.SqlClient, key: Fragment): Fragment =>
   sql`idempotency_key >= ${key} and idempotency_key <= ${key} order by idempotency_key`
+
+/**
+ * Executions of a tenant in one state, after an id. The index of states holds tenant and state as one text, so that no look-up
+ * by tenant and execution can take it; the primary key would be read through all of the tenant's executions. Two tenants may
+ * make the same text with their states, which the last condition tells apart.
+ */
+export const isInState = (
+  sql: SqlClient.SqlClient,
+  { after, state, tenant }: { readonly tenant: string; readonly state: string; readonly after: string }
+): Fragment =>
+  sql`tenant || ' ' || current_state = ${`${tenant} ${state}`} and execution_id || '' > ${after}
+   and current_state = ${state}`

@@ -4,7 +4,7 @@ import type { Array } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Fragment } from "effect/sql/Statement"
 import { bools, ints, texts } from "../Arrays.ts"
-import type { Database } from "../Database.ts"
+import type { Database, Named } from "../Database.ts"
 import { expectFewRows } from "../PlannerHints.ts"
 import type { StampRow } from "./StampRow.ts"
 
@@ -141,7 +141,7 @@ const eventRows = (
 
 /** The first pending event of each queue is locked in the order in which claims lock it, so that the two never deadlock. */
 const settle = (
-  { sql, tables: { queue } }: Pick<Database, "sql" | "tables">,
+  { sql, tables: { queue } }: Named,
   rows: ReadonlyArray<Numbered<Settlement>>
 ): Fragment => sql`, next as (
       select from (

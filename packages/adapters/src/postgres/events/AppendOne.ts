@@ -1,7 +1,7 @@
 /** Appends a single event to an execution under way, as most commits do. */
 import { type Commit, Partition, type Settling } from "@refold/core"
 import { texts } from "../Arrays.ts"
-import type { Database } from "../Database.ts"
+import type { Database, Named } from "../Database.ts"
 import { isWithin } from "../PlannerHints.ts"
 import type { StampRow } from "./StampRow.ts"
 
@@ -47,7 +47,7 @@ export const appendOne = ({ partitionCount, sql, tables }: Database, commit: Com
 }
 
 const settle = (
-  { sql, tables: { queue } }: Pick<Database, "sql" | "tables">,
+  { sql, tables: { queue } }: Named,
   { executionId, tenant }: Commit.Commit,
   { after, settlements }: Settling
 ) =>

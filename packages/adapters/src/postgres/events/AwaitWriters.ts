@@ -2,7 +2,7 @@
 import type { Instant } from "@refold/core"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Database } from "../Database.ts"
+import type { Named } from "../Database.ts"
 import { sqlState } from "../PostgresFailure.ts"
 
 /**
@@ -16,7 +16,7 @@ import { sqlState } from "../PostgresFailure.ts"
  * is provisional.
  */
 export const awaitWriters = (
-  { sql, tables: { partitions } }: Pick<Database, "sql" | "tables">,
+  { sql, tables: { partitions } }: Named,
   { partition, until }: { readonly until: Instant.Instant; readonly partition?: number }
 ) =>
   sql`

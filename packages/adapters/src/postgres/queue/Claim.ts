@@ -7,7 +7,7 @@ import { whereInTransaction } from "../CallerTransaction.ts"
 import type { Database } from "../Database.ts"
 import { instantText } from "../InstantText.ts"
 import { expectFewRows, isPending, nextPosition } from "../PlannerHints.ts"
-import { type HeaderRow, headerColumns, toHeader } from "../PostgresExecutionModel.ts"
+import { type HeaderRow, headerColumns, toHeader } from "../executions/HeaderRow.ts"
 import { toStoreError } from "../PostgresFailure.ts"
 import { type QueueRow, columnsOf, toQueuedEvent } from "./QueueRow.ts"
 
