@@ -355,8 +355,8 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
   for (const { index, operation } of [
     { index: "events_by_offset", operation: "read the feed" },
     { index: "events_by_idempotency_key", operation: "find an event by its key" },
-    { index: "queue_waiting", operation: "find work" },
-    { index: "queue_left", operation: "find work that is left" },
+    { index: "queue_pending", operation: "find work" },
+    { index: "queue_unclaimed", operation: "find work that is left" },
     { index: "queue_by_processing_id", operation: "find a queued event" }
   ]) {
     it.effect(`without ${index} it names the operation and the statement: ${operation}`, () =>

@@ -71,8 +71,8 @@ layer(store, { excludeTestServices: true })("keys and indexes", (it) => {
           "migrations_pkey (migration_id)",
           "partitions_pkey (partition)",
           "queue_by_processing_id ((((tenant || ' '::text) || processing_id)))",
-          "queue_left (partition, tenant, execution_id)",
-          "queue_waiting (partition, tenant, execution_id, queue_position)",
+          "queue_pending (partition, tenant, execution_id, queue_position)",
+          "queue_unclaimed (partition, tenant, execution_id)",
           "workers_pkey (worker_id)"
         ]
       )

@@ -163,7 +163,7 @@ export const withoutHint = Effect.fnUntraced(function* <A, E, R>(hint: Hint, wor
 const small = ["partitions", "leases", "workers", "migrations"]
 
 /** A partial index with exactly the rows that are looked for, so reading all of it is fine. */
-const whole = ["queue_left"]
+const whole = ["queue_unclaimed"]
 
 /**
  * The problems of a statement: it reads a whole growing table, or an index without a condition, or more rows than

@@ -1,7 +1,8 @@
 /** The record that the store's statements are built from. */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { type SchemaOptions, type Tables, checkSchema, tables } from "./PostgresSchema.ts"
+import { type SchemaOptions, checkSchema, tables } from "./PostgresSchema.ts"
+import type { Tables } from "./schema/Tables.ts"
 
 /** The client, and the names of the tables in their schema. */
 export interface Named {
