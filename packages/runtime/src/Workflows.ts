@@ -2,7 +2,7 @@
 import { Workflow } from "@refold/core"
 import { Context, Effect, Layer, Schema } from "effect"
 
-/** No definition of that name and version is registered here; `version` is absent when any would have done. */
+/** No definition with that name and version is registered in this process. `version` is absent if any version was wanted. */
 export class WorkflowNotFound extends Schema.TaggedError<WorkflowNotFound>()("WorkflowNotFound", {
   name: Schema.String,
   version: Schema.optionalKey(Schema.Int)
@@ -58,10 +58,10 @@ export class Workflows extends Context.Service<
     })
 }
 
-/** Open workflows kept; others are made each time. */
+/** Maximum cached open workflows; others are created at each call. */
 const maxOpened = 1000
 
-/** Sorts once: workers look a definition up for every execution that they take up. */
+/** Sorts once, because workers look up a definition for every claimed execution. */
 const finderOf = (definitions: ReadonlyArray<Workflow.Workflow>) => {
   const newestFirst = definitions.toSorted((left, right) => right.version - left.version)
   return (name: string, version: number | undefined) =>

@@ -40,8 +40,8 @@ export interface Options {
  *
  * **Gotchas**
  *
- * Guards and `evolve` see `at` in place of the store's stamp, partition 0 and the first offset. The log is folded from what
- * the store stamped. What a guard or `evolve` throws is thrown.
+ * Guards and `evolve` see `at` instead of the store's stamp, partition 0 and the first offset. A replay folds the real
+ * stamps. Exceptions of guards and of `evolve` are thrown.
  */
 export const take = <State extends string, Data>(
   workflow: Workflow<State, Data>,

@@ -1,4 +1,4 @@
-/** Leases: which worker owns which partition, for how long. They only save work: a commit's expected position is the proof. */
+/** Leases: which worker owns which partition, for how long. They only save work: a stale owner's commit fails on its expected position. */
 import type { Instant } from "../event/Instant.ts"
 
 /** Ownership of a partition, until it expires. */
@@ -39,8 +39,8 @@ export const share = (options: {
   const minimum = Math.floor(partitionCount / workers.size)
   const counts = new Map<string, number>()
   for (const owner of owners.values()) counts.set(owner, (counts.get(owner) ?? 0) + 1)
-  // Workers that get one partition more than the minimum before this one does: those that have one more already, and, if
-  // this one has too, those of them with a lower id.
+  // Workers that keep one partition above the minimum before this one: those that already have one more; if this one has
+  // one more as well, only those with a lower id.
   const preferred = [...workers].filter(
     (other) => (counts.get(other) ?? 0) > minimum && (own.length <= minimum || other < workerId)
   )

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { errorMessage, errorReason } from "./ErrorReason.ts"
 
-/** Why a store failed. Some reasons pass by themselves in one case and not in another: those say so in `isRetryable`. */
+/** Why a store failed. A reason that is temporary in some cases only has the field `isRetryable`. */
 export const StoreErrorReason = Schema.Union([
   errorReason("Unavailable", { isRetryable: Schema.Boolean }),
   errorReason("ReadOnly", {}),
@@ -31,12 +31,12 @@ const advice: Readonly<Record<StoreErrorReason["_tag"], string>> = {
 }
 
 /**
- * The store failed. Nothing of the call was written; or all of it was, where the connection was lost before the answer.
+ * The store failed. The call wrote nothing; or it wrote everything, if the connection was lost before the answer.
  *
  * **Details**
  *
- * `reason` says what to do: `Effect.catchReason("StoreError", "ReadOnly", …)` handles one of them. `isRetryable` tells
- * whether the same call may work later. Since it may have been made already, repeat it with the idempotency key that it had.
+ * `reason` says what to do: `Effect.catchReason("StoreError", "ReadOnly", …)` handles one of them. `isRetryable` says
+ * whether the same call may work later. The call may have taken effect, so repeat it with the same idempotency key.
  * `cause` is the driver's own error.
  */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {

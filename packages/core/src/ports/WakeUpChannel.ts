@@ -1,4 +1,4 @@
-/** Port: the channel that wakes workers. It may lose, double and reorder anything: that costs latency, never an event. */
+/** Port: the channel that wakes workers. It may lose, repeat and reorder wake-ups: that costs latency, never an event. */
 import type { Array, Duration, Effect, Scope } from "effect"
 import { Context, Schema } from "effect"
 import { errorMessage, errorReason } from "./ErrorReason.ts"
@@ -47,7 +47,7 @@ export interface WakeUpReader {
   readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, WakeUpChannelError>
 }
 
-/** Why a channel failed. Some reasons pass by themselves on one server and not on another: those say so in `isRetryable`. */
+/** Why a channel failed. A reason that is temporary in some cases only has the field `isRetryable`. */
 export const WakeUpChannelErrorReason = Schema.Union([
   errorReason("Unavailable", { isRetryable: Schema.Boolean }),
   errorReason("AccessDenied", {}),

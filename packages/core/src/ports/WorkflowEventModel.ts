@@ -9,35 +9,36 @@ import type { StoreError } from "./StoreError.ts"
 export class WorkflowEventModel extends Context.Service<
   WorkflowEventModel,
   {
-    /** Partitions of the namespace; fixed when it was made. */
+    /** Partition count of the namespace; fixed by its first migration. */
     readonly partitionCount: number
 
     /**
-     * Whether the caller is in a transaction of its own on the store's client: what it writes is part of that, and may be
-     * rolled back with it. False where a store has no such transactions.
+     * Whether the caller has an open transaction on the store's client. Its writes join that transaction and may be rolled
+     * back. Always false for a store without such transactions.
      */
     readonly isInTransaction: Effect.Effect<boolean>
 
     /**
-     * Writes commits of different executions, each whole or not at all by itself; answers in their order.
+     * Writes commits of different executions. Each is written whole or not at all, independently of the others. Returns the
+     * results in the same order.
      *
      * **Details**
      *
-     * Stamps `recorded_at` (and `created_at`, where the event brings none) under the lock of the partition, as the later of
-     * the store's clock and the execution's last event, and numbers positions and offsets without gaps. Queued events are
-     * settled by the commit that answers them, or not at all.
+     * Stamps `recorded_at`, and `created_at` if the event has none, under the lock of the partition: the later of the
+     * store's clock and the execution's last event. Assigns positions and offsets without gaps. Settles queued events in
+     * the same write as their events.
      *
-     * An event id that the tenant has, or an idempotency key that the execution has, fails the whole call as `Refused`, and
-     * nothing of it is written.
+     * The whole call fails as `Refused`, and nothing is written, if the tenant already has an event id, or an execution
+     * already has an idempotency key.
      */
     readonly commit: (
       commits: Array.NonEmptyReadonlyArray<Commit>
     ) => Effect.Effect<Array.NonEmptyReadonlyArray<Result.Result<Committed, CommitRefused>>, StoreError>
 
     /**
-     * Events of one execution, in order of position: after `after`, up to `to`, created at `until` or earlier. An
-     * unknown execution is empty. Events that another writer is committing with an instant not after `until` are awaited,
-     * so that an answer given once never changes.
+     * Events of one execution, in order of position: after `after`, up to `to`, created at `until` or earlier. Empty for
+     * an unknown execution. With `until`, waits for commits in progress that may have such an instant, so an answer given
+     * once never changes.
      */
     readonly read: (options: {
       readonly tenant: string
@@ -49,7 +50,7 @@ export class WorkflowEventModel extends Context.Service<
       readonly batchSize?: number
     }) => Stream.Stream<WorkflowEvent, StoreError>
 
-    /** Every event of a tenant, by execution id (in order of UTF-8 bytes), then position; of the executions from one id to another, both included. */
+    /** Every event of a tenant, or of a range of executions (bounds included), by execution id (in order of UTF-8 bytes) and position. */
     readonly readTenant: (options: {
       readonly tenant: string
       readonly fromExecutionId?: string
@@ -57,14 +58,14 @@ export class WorkflowEventModel extends Context.Service<
       readonly batchSize?: number
     }) => Stream.Stream<WorkflowEvent, StoreError>
 
-    /** At most `limit` events of a partition's feed after an offset, in order. An event not yet there has a higher offset. */
+    /** At most `limit` events of a partition's feed after an offset, in order. An event that is not visible yet has a higher offset. */
     readonly readFeed: (options: {
       readonly partition: number
       readonly after: number
       readonly limit: number
     }) => Effect.Effect<ReadonlyArray<WorkflowEvent>, StoreError>
 
-    /** The event that bore the key. */
+    /** The event with the key. */
     readonly findByIdempotencyKey: (options: {
       readonly tenant: string
       readonly executionId: string

@@ -1,4 +1,4 @@
-/** Port: one header per execution, for finding and listing. Written by `WorkflowEventModel.commit` alone. */
+/** Port: one header per execution, for finding and listing. Only `WorkflowEventModel.commit` writes headers. */
 import type { Effect, Option, Stream } from "effect"
 import { Context, Schema } from "effect"
 import { Identifier } from "../event/Identifier.ts"
@@ -7,7 +7,7 @@ import { Position } from "../event/Position.ts"
 import { WorkflowRef } from "../workflow/WorkflowRef.ts"
 import type { StoreError } from "./StoreError.ts"
 
-/** What is known of an execution without a replay. `startedAt` and `updatedAt` are its first and last event's instants. */
+/** Summary of an execution that needs no replay. `startedAt` and `updatedAt` are the instants of its first and last events. */
 export const ExecutionHeader = Schema.Struct({
   tenant: Identifier,
   executionId: Identifier,
@@ -35,8 +35,8 @@ export class WorkflowExecutionModel extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<ExecutionHeader>, StoreError>
 
     /**
-     * Headers of a tenant by execution id (in order of UTF-8 bytes), of all or of those in one state; as of now, or as
-     * they were at an instant (events of that instant included), when executions not yet started are left out.
+     * Headers of a tenant, in all states or in one, by execution id (in order of UTF-8 bytes): now, or as of an instant,
+     * events of that instant included. Executions that had not started then are left out.
      */
     readonly list: (options: {
       readonly tenant: string

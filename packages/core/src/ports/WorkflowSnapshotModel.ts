@@ -9,8 +9,8 @@ export class WorkflowSnapshotModel extends Context.Service<
   WorkflowSnapshotModel,
   {
     /**
-     * The snapshot with the highest position within the bounds (`position` at most `to`, last event not after `until`) of
-     * those with the fingerprint; if there is none, the highest of any other fingerprint.
+     * The newest snapshot with the fingerprint within the bounds: `position` at most `to`, last event not after `until`. If
+     * there is none, the newest snapshot with another fingerprint.
      */
     readonly find: (options: {
       readonly tenant: string
@@ -32,7 +32,7 @@ export class WorkflowSnapshotModel extends Context.Service<
       readonly prune: ReadonlyArray<number>
     }) => Effect.Effect<void, StoreError>
 
-    /** Every snapshot of a tenant, by execution id (in order of UTF-8 bytes), then position; of the executions from one id to another, both included. */
+    /** Every snapshot of a tenant, or of a range of executions (bounds included), by execution id (in order of UTF-8 bytes) and position. */
     readonly readTenant: (options: {
       readonly tenant: string
       readonly fromExecutionId?: string
@@ -40,7 +40,7 @@ export class WorkflowSnapshotModel extends Context.Service<
       readonly batchSize?: number
     }) => Stream.Stream<Snapshot, StoreError>
 
-    /** Removes the snapshots of an execution, or of all of a tenant's. */
+    /** Removes the snapshots of an execution, or of all executions of a tenant. */
     readonly clear: (options: {
       readonly tenant: string
       readonly executionId?: string

@@ -1,4 +1,4 @@
-/** One pass over the queue of an execution: queued events decided in their order, up to the first that cannot be. */
+/** One pass over the queue of an execution: decides queued events in order, up to the first one that fails. */
 import { Result } from "effect"
 import type { Instant } from "../event/Instant.ts"
 import * as Request from "../event/Request.ts"
@@ -10,7 +10,7 @@ import * as Step from "../execution/Step.ts"
 import type { Workflow } from "../workflow/Workflow.ts"
 import type { QueuedEvent } from "./QueuedEvent.ts"
 
-/** What a pass leads to. Its settlements belong to the first of the events it was given, in order. */
+/** The result of a pass. Settlement `i` belongs to queued event `i`. */
 export interface QueuePass<Data = unknown> {
   readonly events: ReadonlyArray<Commit.NewEvent>
   readonly settlements: ReadonlyArray<Settlement>
@@ -32,7 +32,7 @@ export interface Options {
   readonly known?: ReadonlyMap<string, WorkflowEvent>
 }
 
-/** Decides queued events on a state, each on the state that those before it lead to. Pure and total: catches what a definition throws. */
+/** Decides queued events, each on the state after the earlier ones. Pure and total: catches exceptions of the definition. */
 export const run = <State extends string, Data>(
   workflow: Workflow<State, Data>,
   from: ExecutionState<Data>,

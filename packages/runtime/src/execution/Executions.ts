@@ -72,8 +72,8 @@ export class Executions extends Context.Service<
     readonly mayBeRolledBack: Effect.Effect<boolean>
 
     /**
-     * Definition and current state: from memory, if it is remembered at `position` or, without one, at all; else from the
-     * log. A remembered state may be stale; the commit's expected position proves what is decided on it.
+     * Definition and current state: from the cache if it has the state (at `position`, if one is given), otherwise from the
+     * log. A cached state may be stale; a decision on a stale state fails on the commit's expected position.
      */
     readonly load: (ref: ExecutionRef, options?: { readonly position?: number }) => Effect.Effect<Loaded, ReplayError>
 

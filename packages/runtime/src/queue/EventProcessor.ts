@@ -142,8 +142,8 @@ const prepare = Effect.fnUntraced(function* (
 })
 
 /**
- * Makes whatever fails, except the store, the failure of this claim alone: what the definition throws while the log is
- * replayed, and a log that cannot be.
+ * Turns every failure except the store's into a failure of this claim only: exceptions of the definition during the replay,
+ * and a log that cannot be folded.
  */
 const ownFailure = Effect.fnUntraced(function* <A, E>(
   parts: Parts,
@@ -262,5 +262,5 @@ const settled = ({ events, move: { claim, pass } }: Moved<QueueMove>): Effect.Ef
     })
   )
 
-/** A refusal of this commit's contents; other failures of the store are the operator's to mend, and no event's fault. */
+/** The store refuses the content of this commit. Other failures of the store need an operator and are no event's fault. */
 const isOwnRefusal = (error: StoreError): boolean => !error.isRetryable && error.reason._tag === "Refused"

@@ -1,4 +1,4 @@
-/** What became of an execution in one pass over its queue, and what is counted and logged about it. */
+/** The outcome of a pass over the queue of an execution, with its metrics and log lines. */
 import {
   type Claim,
   type ExecutionRef,
@@ -16,7 +16,7 @@ import * as Metrics from "../Metrics.ts"
 export type Outcome =
   /** Its events were settled; `hasMore` when others are pending behind them. */
   | { readonly _tag: "Settled"; readonly hasMore: boolean }
-  /** Its next event failed; it is tried again after the delay, or never by itself where that is absent. */
+  /** Its next event failed. It is retried after the delay; without a delay only an operator can continue. */
   | {
       readonly _tag: "Failed"
       readonly processingId: string

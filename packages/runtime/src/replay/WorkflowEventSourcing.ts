@@ -19,10 +19,10 @@ import * as Metrics from "../Metrics.ts"
 import { type SnapshotUnencodable, SnapshotWriter } from "./SnapshotWriter.ts"
 import { type WorkflowNotFound, Workflows } from "../Workflows.ts"
 
-/** The state given is not what the log folds to; nothing was stored. */
+/** The given state differs from the fold of the log; nothing was stored. */
 export class SnapshotDivergence extends Schema.TaggedError<SnapshotDivergence>()("SnapshotDivergence", {
   executionId: Schema.String,
-  /** That of the state given, so perhaps none that exists. */
+  /** Position of the given state, which may not exist in the log. */
   position: Schema.Number
 }) {
   override get message(): string {
@@ -78,8 +78,7 @@ export class WorkflowEventSourcing extends Context.Service<
     ) => Effect.Effect<Replayed, ReplayError>
 
     /**
-     * Stores the snapshot of what the log folds to, and returns it. Given a state, it must be what the log folds to at
-     * the state's position.
+     * Stores a snapshot of the folded log and returns it. A given state must equal the fold at its position.
      */
     readonly createSnapshot: (
       executionId: string,
@@ -211,7 +210,7 @@ const replayEvents = Effect.fnUntraced(function* (parts: Parts, ref: ExecutionRe
   yield* Metric.update(Metrics.eventsReplayed, eventsProcessed)
   yield* Metric.update(Metrics.replayDuration, Duration.millis(replayDurationMs))
   if (from !== undefined) yield* Metric.update(Metrics.snapshotHits, 1)
-  // An answer about the past does not tell what the next replay of the present will need.
+  // A replay of the past is no reason for a snapshot: the next replay of the present starts elsewhere.
   if (isWhole && useSnapshots && parts.writer.isDue(from ?? Snapshot.origin, state)) {
     yield* parts.writer.offer(workflow, state)
   }

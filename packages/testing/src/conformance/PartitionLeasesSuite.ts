@@ -204,7 +204,7 @@ export const partitionLeasesSuite: ReadonlyArray<Check<PartitionLeases | Workflo
         Effect.gen(function* () {
           for (let round = 0; round < 6; round++) {
             const answers = (yield* renewAtOnce).flat().map(partitionOf)
-            // Each renewed once: a worker still owns what it was answered when the last of them renews.
+            // Each worker has renewed once and still owns its first answer when the last worker renews.
             yield* equal("partitions answered to one worker alone", new Set(answers).size, answers.length)
           }
           yield* fair(sizes())
@@ -331,7 +331,7 @@ const checkAnswer = Effect.fnUntraced(function* (
   )
 })
 
-/** Asks again and again until something is so. */
+/** Polls until the condition holds. */
 const within = Effect.fnUntraced(function* <E, R>(
   what: string,
   ask: () => Effect.Effect<{ readonly isSo: boolean; readonly found: unknown }, E, R>
@@ -346,7 +346,7 @@ const within = Effect.fnUntraced(function* <E, R>(
   yield* holds(what, false, last)
 })
 
-/** More often than any store can be asked within a millisecond. */
+/** More calls than any store can answer within a millisecond. */
 const maxAsked = 20_000
 
 const partitionOf = ({ partition }: Pick<Lease.Lease, "partition">): number => partition

@@ -19,10 +19,10 @@ import { Array, Duration, Effect, Fiber, Random, Struct } from "effect"
 import { type Check, type ConformanceFailure, equal, holds } from "./Check.ts"
 import { freshTenant, longName, oddNames } from "./Sample.ts"
 
-/** Longer than any check waits, unless the promise is broken. */
+/** Longer than any check waits if the channel keeps its promises. */
 const long = Duration.seconds(20)
 
-/** Promises of every stream. */
+/** Promises of every channel. */
 export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
   {
     title: "a wake-up arrives with all its fields, whatever they hold",
@@ -178,7 +178,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
             const waiting = yield* Effect.forkChild(reader.read({ timeout: Duration.hours(1) }), {
               startImmediately: true
             })
-            // What others do through the stream meanwhile lets the read reach the server.
+            // A publish through the same channel gives the read time to reach the server.
             yield* publish([wakeUp(partition + 1, 1)])
             yield* Fiber.interrupt(waiting)
           })
@@ -221,7 +221,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
   }
 ]
 
-/** Promises of streams that keep what was not acknowledged. */
+/** Promises of channels that keep unacknowledged wake-ups. */
 export const durableWakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
   {
     title: "what was published before there was a reader arrives, in order",
@@ -348,9 +348,9 @@ type Failure = ConformanceFailure | WakeUpChannelError
 
 interface TestReader {
   readonly acknowledge: WakeUpReader["acknowledge"]
-  /** Of its own partitions, a thousand at most, for as long as a check waits, unless told otherwise. */
+  /** By default reads the reader's own partitions, at most a thousand wake-ups, for as long as a check waits. */
   readonly read: (options: Partial<Parameters<WakeUpReader["read"]>[0]>) => Effect.Effect<Received, WakeUpChannelError>
-  /** Reads until there are so many, and no further. */
+  /** Reads until it has this many wake-ups. */
   readonly receive: (
     wanted: number,
     partitions?: ReadonlyArray<number>
@@ -363,7 +363,7 @@ interface Tools {
   readonly receiver: (
     partitions: ReadonlyArray<number>
   ) => Effect.Effect<TestReader, WakeUpChannelError, EventStreamReaderScope>
-  /** A reader that has read once, and so is behind the gap that every one begins with. Nothing was published before. */
+  /** A reader after its first read, which always reports a gap. Nothing was published before. */
   readonly open: (partitions: ReadonlyArray<number>) => Effect.Effect<TestReader, Failure, EventStreamReaderScope>
 }
 
@@ -371,7 +371,7 @@ type EventStreamReaderScope = Effect.Services<WakeUpChannel["Service"]["reader"]
 
 type Partitions = readonly [number, number, ...ReadonlyArray<number>]
 
-/** Runs a check with so many partitions that nobody else knows, and at least two. */
+/** Runs a check with this many private partitions, at least two. */
 function on<E, R>(
   partitionCount: number,
   check: (tools: Tools, partitions: Partitions) => Effect.Effect<void, Failure | E, R>
