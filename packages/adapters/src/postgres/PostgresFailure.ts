@@ -7,7 +7,7 @@ import type { SqlError } from "effect/sql/SqlError"
 export const toStoreError =
   (operation: string) =>
   (error: SqlError): StoreError =>
-    new StoreError({ operation, reason: { ...classify(error), cause: error } })
+    new StoreError({ operation, reason: { ...reasonOf(error), cause: error } })
 
 /** SQLSTATE of the error, where the server sent one. Only for codes that `SqlError.reason` does not tell apart. */
 export const sqlState = (error: SqlError): string | undefined => {
@@ -23,7 +23,8 @@ export const isAccessRefused = (error: SqlError): boolean =>
 export const isStoreUnusable = (error: unknown): boolean =>
   error instanceof StoreError && error.reason._tag !== "Refused"
 
-const classify = (error: SqlError): StoreErrorReason => {
+/** Why the statement failed. */
+export const reasonOf = (error: SqlError): StoreErrorReason => {
   if (isAccessRefused(error)) {
     const detail = "it refused the database name, the user or the password"
     return { _tag: "Unavailable", isRetryable: false, detail }
