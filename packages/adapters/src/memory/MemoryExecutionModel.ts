@@ -1,8 +1,7 @@
 /** Headers in maps. */
 import { type ExecutionHeader, Identifier, type Instant, WorkflowExecutionModel } from "@refold/core"
 import { Effect, Layer, Option, Stream } from "effect"
-import { inOrder } from "./MemoryEventModel.ts"
-import { type Execution, MemoryTables } from "./MemoryTables.ts"
+import { type Execution, MemoryTables, inOrder } from "./MemoryTables.ts"
 
 export const layer = Layer.effect(
   WorkflowExecutionModel,
@@ -30,7 +29,7 @@ export const layer = Layer.effect(
   })
 )
 
-/** The header as it was, or undefined before the first event. Nothing follows completion, so only the last event completes. */
+/** The header as it was; undefined before the first event. Nothing follows completion, so only the last event completes. */
 const headerAsOf = ({ events, header }: Execution, asOf: Instant.Instant): ExecutionHeader | undefined => {
   const last = events.findLast((event) => event.created_at <= asOf)
   if (last === undefined) return undefined

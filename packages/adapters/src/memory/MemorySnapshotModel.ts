@@ -1,8 +1,7 @@
 /** Snapshots in maps. */
 import { type Snapshot, WorkflowSnapshotModel } from "@refold/core"
 import { Effect, Layer, Option, Stream } from "effect"
-import { asStored, inOrder } from "./MemoryEventModel.ts"
-import { type Execution, MemoryTables } from "./MemoryTables.ts"
+import { type Execution, MemoryTables, asStored, inOrder } from "./MemoryTables.ts"
 
 export const layer = Layer.effect(
   WorkflowSnapshotModel,
