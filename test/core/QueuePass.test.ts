@@ -256,7 +256,7 @@ describe("QueuePass.run", () => {
       {
         _tag: "Rejected",
         error: "IdempotencyConflict",
-        reason: 'The idempotency key "k" was used for another request: use a new key',
+        reason: 'The idempotency key "k" of execution "counter-1" was used for another request: use a new key',
         currentState: "Open"
       },
       { _tag: "Applied", position: 2, previousState: "Open", currentState: "Open", actionsExecuted: ["append"] }

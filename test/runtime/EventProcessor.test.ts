@@ -1,8 +1,8 @@
 /** The processor handles each execution separately, each event once and in queue order, under failures. */
 import { assert, describe, it } from "@effect/vitest"
-import { type FailurePolicy, StoreError, WorkflowEventProcessingModel, type Submission } from "@refold/core"
+import { type FailurePolicy, StoreError, type Submission, Workflow, WorkflowEventProcessingModel } from "@refold/core"
 import { EventProcessor, TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Array as Arr, Duration, Effect, Fiber, Layer, Metric, Ref, Tracer } from "effect"
+import { Array as Arr, Duration, Effect, Fiber, Layer, Metric, Ref, Schema, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { Fragile, FragileMended, added, burst, guarded } from "./Fragile.ts"
 import {
@@ -331,6 +331,83 @@ describe("EventProcessor", () => {
       }).pipe(Effect.provide(fragile()))
     )
   })
+
+  describe("of an execution that another process has moved", () => {
+    /** Its guard throws while nothing was added, as code that expects a first line may. */
+    const Wary = Workflow.make({
+      name: "wary",
+      events: { Added: Schema.Struct({ by: Schema.Int }), Closed: Schema.Struct({}) },
+      data: Schema.Struct({ sum: Schema.Int }),
+      initial: { state: "Open", data: { sum: 0 } },
+      states: {
+        Open: {
+          Added: "Open",
+          Closed: {
+            to: "Closed",
+            guard: ({ sum }) => {
+              if (sum === 0) throw new TypeError("nothing was added")
+              return true
+            }
+          }
+        },
+        Closed: {}
+      },
+      evolve: { Added: (data, { by }) => ({ sum: data.sum + by }) }
+    })
+
+    it.effect("decides on the log before it blames the event: the state in memory may be stale", () =>
+      Effect.gen(function* () {
+        const runtime = yield* TypeScriptWorkflowRuntime
+        for (const id of ["a", "b"]) yield* runtime.startWorkflow({ ...place(id), workflow: Wary })
+        const elsewhere = inAnotherProcess({ definitions: [Wary] })
+        yield* submit("a", added(1)).pipe(elsewhere)
+        yield* enqueue("a", { event_name: "Closed", payload: {} })
+        // The store refuses the batch for this key, and so each execution is committed alone.
+        yield* runtime.enqueueEvent({ ...place("b"), submission: added(2), idempotencyKey: "k" })
+        yield* submit("b", added(2), "k").pipe(elsewhere)
+        const outcomes = yield* pass("a", "b")
+        assert.deepStrictEqual(
+          outcomes.map((each) => each.outcome._tag),
+          ["Settled", "Settled"]
+        )
+        assert.deepStrictEqual([yield* standingsOf("a"), yield* standingsOf("b")], [["Applied"], ["Applied"]])
+      }).pipe(Effect.provide(memory({ definitions: [Wary], failurePolicy: { ...policy, maxAttempts: 1 } })))
+    )
+  })
+
+  it.effect("of a batch whose commit the store fails: an attempt that has ended is not repeated", () =>
+    Effect.gen(function* () {
+      yield* start("a", "b")
+      yield* enqueue("a", burst)
+      yield* enqueue("b", added(1))
+      const failCount = yield* Ref.make(0)
+      const isDown = yield* Ref.make(true)
+      const failing = changed({
+        events: ({ commit }) => ({
+          commit: (commits) =>
+            Effect.flatMap(Ref.get(isDown), (down) => (down ? Effect.fail(brokenStore) : commit(commits)))
+        }),
+        queue: ({ fail }) => ({
+          fail: (options) =>
+            Effect.andThen(
+              Ref.update(failCount, (count) => count + 1),
+              fail(options)
+            )
+        })
+      })
+      yield* Effect.gen(function* () {
+        yield* Effect.flip(pass("a", "b"))
+        yield* Effect.flip(pass("a", "b"))
+        yield* Ref.set(isDown, false)
+        yield* pass("a", "b")
+      }).pipe(
+        inAnotherProcess({ definitions: [Fragile], failurePolicy: { ...policy, maxAttempts: 1 } }),
+        Effect.provide(failing)
+      )
+      assert.deepStrictEqual([yield* standingsOf("a"), yield* standingsOf("b")], [["Dead"], ["Applied"]])
+      assert.strictEqual(yield* Ref.get(failCount), 1)
+    }).pipe(Effect.provide(fragile()))
+  )
 
   describe("against submissions", () => {
     /** A rival submits before each of the processor's first `count` commits. */

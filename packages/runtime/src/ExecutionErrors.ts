@@ -70,12 +70,12 @@ export class QueuedEventNotFound extends Schema.TaggedError<QueuedEventNotFound>
   }
 }
 
-/** The event cannot be processed now: an earlier one of its execution is a dead letter, or another worker is at it. */
+/** The event cannot be processed now: an earlier one of its execution is a dead letter, or another worker has claimed it. */
 export class ExecutionBusy extends Schema.TaggedError<ExecutionBusy>()("ExecutionBusy", {
   executionId: Schema.String,
   processingId: Schema.String
 }) {
   override get message(): string {
-    return `The queued event "${this.processingId}" of execution "${this.executionId}" cannot be processed yet: an earlier one is a dead letter, to be redriven or discarded, or another worker is at it`
+    return `The queued event "${this.processingId}" of execution "${this.executionId}" cannot be processed yet: an earlier one is a dead letter, to be redriven or discarded, or another worker has claimed it`
   }
 }

@@ -96,12 +96,7 @@ export const check = (
 const keyRequired =
   "is absent, but this runtime requires one: give each request a key of its own, and the same key when you repeat it"
 
-export type StartError =
-  | ReplayError
-  | Decision.Rejection
-  | ExecutionAlreadyExists
-  | QueuedEvent.IdempotencyConflict
-  | WorkflowNotFound
+export type StartError = ReplayError | Decision.Rejection | ExecutionAlreadyExists | QueuedEvent.IdempotencyConflict
 
 export type SubmitError = ReplayError | Decision.Rejection | QueuedEvent.IdempotencyConflict | ExecutionContended
 

@@ -59,7 +59,7 @@ export class TypeScriptWorkflowRuntime extends Context.Service<
      * **Details**
      *
      * Submissions to one execution are decided one after another. When a writer in another process is faster, the runtime
-     * loads and decides again, at most {@link maxAttempts} times in all. The data of the state is frozen. With an
+     * loads and decides again, at most `maxSubmitAttempts` times in all. The data of the state is frozen. With an
      * idempotency key, the same submission always gives the first result; a rejected one leaves no trace and is decided
      * again.
      *

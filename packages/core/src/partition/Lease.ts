@@ -1,4 +1,7 @@
-/** Leases: which worker owns which partition, for how long. They only save work: a stale owner's commit fails on its expected position. */
+/**
+ * Leases: which worker owns which partition, for how long. They only save work: of two commits to one execution, the second
+ * fails on its expected position or on the queue cursor.
+ */
 import type { Instant } from "../event/Instant.ts"
 
 /** Ownership of a partition, until it expires. */

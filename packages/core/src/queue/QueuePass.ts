@@ -8,7 +8,7 @@ import type { ExecutionState } from "../execution/ExecutionState.ts"
 import type { Settlement } from "../execution/Settlement.ts"
 import * as Step from "../execution/Step.ts"
 import type { Workflow } from "../workflow/Workflow.ts"
-import type { QueuedEvent } from "./QueuedEvent.ts"
+import { IdempotencyConflict, type QueuedEvent } from "./QueuedEvent.ts"
 
 /** The result of a pass. Settlement `i` belongs to queued event `i`. */
 export interface QueuePass<Data = unknown> {
@@ -105,6 +105,9 @@ const settlementOf = (queued: QueuedEvent, event: WorkflowEvent): Settlement =>
     : {
         _tag: "Rejected",
         error: "IdempotencyConflict",
-        reason: `The idempotency key "${queued.idempotencyKey ?? ""}" was used for another request: use a new key`,
+        reason: new IdempotencyConflict({
+          executionId: event.execution_id,
+          idempotencyKey: queued.idempotencyKey ?? ""
+        }).message,
         currentState: event.to_state
       }

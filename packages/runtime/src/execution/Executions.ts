@@ -18,7 +18,7 @@ import {
   deepFreeze,
   executionKey
 } from "@refold/core"
-import { Array, Context, Effect, Layer, Metric, Predicate, Result, Schedule } from "effect"
+import { Array, Context, Data, Effect, Layer, Metric, Predicate, Result, Schedule } from "effect"
 import * as Metrics from "../Metrics.ts"
 import { SnapshotWriter } from "../replay/SnapshotWriter.ts"
 import { type ReplayError, WorkflowEventSourcing } from "../replay/WorkflowEventSourcing.ts"
@@ -27,7 +27,7 @@ import { KeyedLock } from "./KeyedLock.ts"
 import { LruCache } from "./LruCache.ts"
 
 /** States kept in memory by default. */
-export const defaultCapacity = 1000
+const defaultCapacity = 1000
 
 /** Executions whose workflow is remembered. */
 const maxWorkflowRefs = 10_000
@@ -58,9 +58,12 @@ export interface Moved<M extends Move = Move> {
   readonly move: M
   /** The events as the store stamped them. */
   readonly events: ReadonlyArray<WorkflowEvent>
-  /** The state after them; a failure is what `evolve` threw on a log that its preview accepted. */
+  /** The state after them; a failure is what the fold of the stamped events threw or refused, though the preview passed. */
   readonly state: Result.Result<ExecutionState.ExecutionState, unknown>
 }
+
+/** The definition could not decide: it threw, or cannot fold what it decided. A stale state may be the reason. */
+export class DecisionFailed extends Data.TaggedError("DecisionFailed")<{ readonly cause: unknown }> {}
 
 /** A move to commit; or an answer, where there is nothing to commit. */
 export type Decided<M extends Move, Answer> = Result.Result<M, Answer>
@@ -73,7 +76,8 @@ export class Executions extends Context.Service<
 
     /**
      * Definition and current state: from the cache if it has the state (at `position`, if one is given), otherwise from the
-     * log. A cached state may be stale; a decision on a stale state fails on the commit's expected position.
+     * log. A cached state may be stale: the commit's expected position refuses a
+     * decision on one.
      */
     readonly load: (ref: ExecutionRef, options?: { readonly position?: number }) => Effect.Effect<Loaded, ReplayError>
 
@@ -90,7 +94,7 @@ export class Executions extends Context.Service<
 
     /**
      * Loads, decides and commits one execution; decides again on the newer state after each conflict, at most
-     * {@link maxAttempts} times in all. A transition that a remembered state rejects is decided again on the log's state.
+     * {@link maxAttempts} times in all. What a remembered state rejects, or cannot decide, is decided again on the log's state.
      *
      * **Errors**
      *
@@ -170,9 +174,10 @@ const withWorkflow = (
 const load = (parts: Parts, ref: ExecutionRef, position: number | undefined): Effect.Effect<Loaded, ReplayError> =>
   Effect.suspend(() => {
     const state = parts.states.get(ref)
-    return state !== undefined && (position === undefined || state.position === position)
-      ? withWorkflow(parts, state)
-      : loadFromLog(parts, ref)
+    if (state === undefined) return loadFromLog(parts, ref)
+    if (position === undefined || state.position === position) return withWorkflow(parts, state)
+    parts.states.delete(ref)
+    return loadFromLog(parts, ref)
   })
 
 const loadFromLog = (parts: Parts, { executionId, tenant }: ExecutionRef): Effect.Effect<Loaded, ReplayError> =>
@@ -183,16 +188,16 @@ const loadFromLog = (parts: Parts, { executionId, tenant }: ExecutionRef): Effec
 const commit = Effect.fnUntraced(function* <M extends Move>(parts: Parts, moves: Array.NonEmptyReadonlyArray<M>) {
   const results = yield* parts.events.commit(Array.map(moves, toCommit))
   const mayBeRolledBack = yield* parts.events.isInTransaction
-  const settled = Array.map(Array.zip(moves, results), ([move, result]): Settled<M> =>
+  const committed = Array.map(Array.zip(moves, results), ([move, result]): CommitResult<M> =>
     Result.isSuccess(result)
-      ? Result.succeed(settle(parts, move, result.success, mayBeRolledBack))
+      ? Result.succeed(remember(parts, move, result.success, mayBeRolledBack))
       : Result.fail(refuse(parts, move, result.failure))
   )
-  yield* report(parts, settled)
-  return settled
+  yield* report(parts, committed)
+  return committed
 })
 
-type Settled<M extends Move> = Result.Result<Moved<M>, Commit.PositionConflict>
+type CommitResult<M extends Move> = Result.Result<Moved<M>, Commit.PositionConflict>
 
 const toCommit = ({ events, executionId, from, isComplete, settles, tenant, workflow }: Move): Commit.Commit => ({
   tenant,
@@ -205,7 +210,7 @@ const toCommit = ({ events, executionId, from, isComplete, settles, tenant, work
 })
 
 /** Folds what the store stamped, and remembers the state. */
-const settle = <M extends Move>(
+const remember = <M extends Move>(
   { states }: Parts,
   move: M,
   { events }: Commit.Committed,
@@ -242,12 +247,12 @@ const refuse = ({ states }: Parts, move: Move, refusal: Commit.CommitRefused): C
 }
 
 /** Counts what was committed and what was refused, and offers snapshots where they are due. */
-const report = Effect.fnUntraced(function* ({ snapshots }: Parts, settled: ReadonlyArray<Settled<Move>>) {
+const report = Effect.fnUntraced(function* ({ snapshots }: Parts, results: ReadonlyArray<CommitResult<Move>>) {
   let appendedCount = 0
   let conflictCount = 0
-  for (const result of settled) {
+  for (const result of results) {
     if (Result.isFailure(result)) {
-      conflictCount++
+      if (isConflict(result.failure)) conflictCount++
       continue
     }
     const { events, move, state } = result.success
@@ -296,7 +301,9 @@ const move = <M extends Move, Answer, E>(
 const isConflict = (error: unknown): error is Commit.PositionConflict =>
   error instanceof Commit.PositionConflict && error.actual !== error.expected
 
-const isStale = (error: unknown): boolean => isConflict(error) || Predicate.isTagged(error, "TransitionRejected")
+/** A failure that may have come from the remembered state alone. */
+const isStale = (error: unknown): boolean =>
+  isConflict(error) || Predicate.isTagged(error, "TransitionRejected") || error instanceof DecisionFailed
 
 const workflowsOf = Effect.fnUntraced(function* (parts: Parts, refs: ReadonlyArray<ExecutionRef>) {
   const found = new Map<string, WorkflowRef>()

@@ -142,7 +142,7 @@ const stepOptions = ({ limits, random }: Parts, { idempotencyKey }: Keyed) =>
     }))
   )
 
-/** What the key led to when it was first used; none when it is new. */
+/** The first result of the key; none when the key is new. */
 const firstResult = (parts: Parts, { executionId, idempotencyKey, tenant }: Keyed, submission: Submission) =>
   idempotencyKey === undefined
     ? Effect.succeedNone

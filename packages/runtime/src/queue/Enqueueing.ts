@@ -2,12 +2,13 @@
 import {
   Decision,
   type ExecutionRef,
-  type QueuedEvent,
+  QueuedEvent,
+  Request,
   WorkflowEventProcessingModel,
   type WorkflowRef,
   executionKey
 } from "@refold/core"
-import { Array, Effect, Metric, Option, Predicate, Result } from "effect"
+import { Array, Effect, Metric, Option, Result } from "effect"
 import type { SecureRandom } from "effect/crypto"
 import { Executions } from "../execution/Executions.ts"
 import { ExecutionNotFound } from "../ExecutionErrors.ts"
@@ -77,9 +78,7 @@ const toQueue = Effect.fnUntraced(function* (
   if (ref === undefined) return yield* new ExecutionNotFound({ executionId })
   const workflow = Option.getOrUndefined(yield* Effect.option(parts.workflows.get(ref.name, ref.version)))
   const checked = Decision.checkSubmission({ executionId, workflow: ref }, workflow, submission, parts.limits)
-  if (Result.isFailure(checked) && (isMismatch(checked.failure) || !(yield* isKeyKnown(parts, options)))) {
-    return yield* Effect.fail(checked.failure)
-  }
+  if (Result.isFailure(checked)) yield* refuse(parts, options, checked.failure)
   const event: QueuedEvent.NewQueuedEvent = {
     tenant,
     executionId,
@@ -91,11 +90,16 @@ const toQueue = Effect.fnUntraced(function* (
   return event
 })
 
-/** A key belongs to one execution, so it stands for no request that was made for another workflow. */
-const isMismatch = Predicate.isTagged("WorkflowMismatch")
-
-/** Whether the key was used before: then it has its answer, whatever state the execution has reached since. */
-const isKeyKnown = ({ queue }: Parts, { executionId, idempotencyKey, tenant }: Requests.SubmitOptions) =>
-  idempotencyKey === undefined
-    ? Effect.succeed(false)
-    : Effect.map(queue.find({ tenant, executionId, idempotencyKey }), Option.isSome)
+/** Refuses, unless the key was used before: then it has its answer, whatever state the execution has reached since. */
+const refuse = Effect.fnUntraced(function* <E extends { readonly _tag: string }>(
+  { queue }: Parts,
+  { executionId, idempotencyKey, submission, tenant }: Requests.SubmitOptions,
+  refusal: E
+) {
+  // A key belongs to one execution, so it stands for no request that was made for another workflow.
+  if (idempotencyKey === undefined || refusal._tag === "WorkflowMismatch") return yield* Effect.fail(refusal)
+  const known = yield* queue.find({ tenant, executionId, idempotencyKey })
+  if (Option.isNone(known)) return yield* Effect.fail(refusal)
+  if (Request.isSame(known.value.submission, submission)) return
+  return yield* new QueuedEvent.IdempotencyConflict({ executionId, idempotencyKey })
+})

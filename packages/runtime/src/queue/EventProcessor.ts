@@ -11,15 +11,26 @@ import {
   WorkflowEventProcessingModel
 } from "@refold/core"
 import { Array, Cause, Context, Effect, Exit, Layer, Option, Predicate, Result, Schedule, identity } from "effect"
-import { type Decided, Executions, type Loaded, type Move, type Moved } from "../execution/Executions.ts"
+import {
+  type Decided,
+  DecisionFailed,
+  Executions,
+  type Loaded,
+  type Move,
+  type Moved
+} from "../execution/Executions.ts"
+import { LruCache } from "../execution/LruCache.ts"
 import type { Limits } from "../Requests.ts"
 import { Workflows } from "../Workflows.ts"
 import { linksOf } from "./EventLinks.ts"
-import { type ExecutionOutcome, failed, outcomeOf, recordSettled } from "./Outcome.ts"
-import { OpenClaims } from "./OpenClaims.ts"
+import { endAttempt, recordSettled } from "./Attempt.ts"
+import { type ExecutionOutcome, outcomeOf } from "./Outcome.ts"
 
-/** A lost connection is soon replaced. A server that is gone is waited for by the worker, which then holds no work. */
+/** A lost connection is soon replaced. The worker waits for a server that is down. */
 const reconnecting = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
+
+/** Open claims kept; the events of older ones are claimed again, which counts another attempt. */
+const maxOpenClaims = 1000
 
 /** Executions loaded at once. */
 const loadConcurrency = 8
@@ -55,9 +66,19 @@ interface Parts {
   readonly queue: WorkflowEventProcessingModel["Service"]
   readonly executions: Executions["Service"]
   readonly workflows: Workflows["Service"]
-  readonly openClaims: OpenClaims
+  /**
+   * Claims whose attempt has not ended: the store failed, other writers were faster, or the caller was interrupted. The next
+   * pass continues them as the same attempt, so that no event becomes a dead letter for a failure that is not its own.
+   */
+  readonly openClaims: LruCache<Claim>
   readonly failurePolicy: FailurePolicy.FailurePolicy
   readonly limits: Limits
+}
+
+/** One call of `process`. */
+interface Batch extends Parts {
+  /** Claims that must not be kept open: they were settled, or their attempt has ended. */
+  readonly ended: Set<Claim>
 }
 
 /** A pass over a claim, as a move of its execution. */
@@ -78,7 +99,7 @@ const partsOf = Effect.fnUntraced(function* ({
     queue: yield* WorkflowEventProcessingModel,
     executions: yield* Executions,
     workflows: yield* Workflows,
-    openClaims: new OpenClaims(),
+    openClaims: new LruCache(maxOpenClaims),
     failurePolicy,
     limits
   }
@@ -86,67 +107,88 @@ const partsOf = Effect.fnUntraced(function* ({
 })
 
 const process = (parts: Parts) =>
-  Effect.fn("EventProcessor.process")(function* (options: Parameters<Parts["queue"]["claim"]>[0]) {
+  Effect.fn("EventProcessor.process")(function* (options: ClaimOptions) {
     const claims = yield* claim(parts, options)
     const links = linksOf(claims)
     if (links.length > 0) yield* Effect.map(Effect.orDie(Effect.currentSpan), (span) => span.addLinks(links))
-    return yield* Effect.onError(processClaims(parts, claims), (cause) =>
-      // A defect may be of an event's own making: its attempt has ended.
-      Cause.hasDies(cause) ? Effect.void : keepOpen(parts, claims)
+    const batch: Batch = { ...parts, ended: new Set() }
+    return yield* Effect.onError(processClaims(batch, claims), (cause) =>
+      // The event may have caused the defect: its attempt has ended.
+      Cause.hasDies(cause)
+        ? Effect.void
+        : keepOpen(
+            parts,
+            claims.filter((each) => !batch.ended.has(each))
+          )
     )
   })
 
+type ClaimOptions = Parameters<Parts["queue"]["claim"]>[0]
+
 /** Takes the open claims of these executions again, and claims the others. */
-const claim = Effect.fnUntraced(function* (
-  { openClaims, queue }: Parts,
-  options: Parameters<Parts["queue"]["claim"]>[0]
-) {
-  const { open, others } = openClaims.split(options.executions)
+const claim = Effect.fnUntraced(function* ({ openClaims, queue }: Parts, options: ClaimOptions) {
+  const open = options.executions.flatMap((ref) => openClaims.get(ref) ?? [])
+  const others = options.executions.filter((ref) => openClaims.get(ref) === undefined)
   const claims = Array.isReadonlyArrayNonEmpty(others) ? yield* queue.claim({ ...options, executions: others }) : []
-  openClaims.remove(open)
+  for (const { header } of open) openClaims.delete(header)
   return [...open, ...claims]
 })
 
 const keepOpen = ({ executions, openClaims }: Parts, claims: ReadonlyArray<Claim>) =>
   Effect.map(executions.mayBeRolledBack, (mayBeRolledBack) => {
     // A claim that is rolled back counted no attempt.
-    if (!mayBeRolledBack) openClaims.keep(claims)
+    if (mayBeRolledBack) return
+    // The queue may have grown since the claim.
+    for (const each of claims) openClaims.set(each.header, { ...each, hasMore: true })
   })
 
-const processClaims = Effect.fnUntraced(function* (parts: Parts, claims: ReadonlyArray<Claim>) {
-  const prepared = yield* Effect.forEach(claims, (each) => prepare(parts, each), { concurrency: loadConcurrency })
+const processClaims = Effect.fnUntraced(function* (batch: Batch, claims: ReadonlyArray<Claim>) {
+  const prepared = yield* Effect.forEach(claims, (each) => prepare(batch, each), { concurrency: loadConcurrency })
   const [moves, ended] = Array.partition(prepared, identity)
-  const outcomes = Array.isReadonlyArrayNonEmpty(moves) ? yield* commitTogether(parts, moves) : []
+  const outcomes = Array.isReadonlyArrayNonEmpty(moves) ? yield* commitTogether(batch, moves) : []
   return [...ended, ...outcomes]
 })
 
 /** The move that the claim leads to; or its outcome, where there is nothing to commit. */
 const prepare = Effect.fnUntraced(function* (
-  parts: Parts,
+  batch: Batch,
   claim: Claim
 ): Effect.fn.Return<Decided<QueueMove, ExecutionOutcome>, StoreError> {
   const { header, events } = claim
   const { name, version } = header.workflow
-  if (Option.isNone(yield* Effect.option(parts.workflows.get(name, version)))) {
-    yield* parts.queue.leave(events[0])
+  if (Option.isNone(yield* Effect.option(batch.workflows.get(name, version)))) {
+    yield* batch.queue.leave(events[0])
+    batch.ended.add(claim)
     return Result.fail(outcomeOf(claim, { _tag: "UnknownWorkflow", workflow: { name, version } }))
   }
   // Attempts whose process died are counted too, and may have been the last.
-  if (events[0].attemptCount > parts.failurePolicy.maxAttempts) {
+  if (events[0].attemptCount > batch.failurePolicy.maxAttempts) {
     return Result.fail(
-      yield* failed(parts, claim, "no attempt came to an end: its process was killed or lost its database")
+      yield* failed(batch, claim, "no attempt came to an end: its process was killed or lost its database")
     )
   }
-  const loaded = yield* ownFailure(parts, claim, parts.executions.load(header, { position: header.position }))
-  return Result.isSuccess(loaded) ? yield* decide(parts, claim, new Map(), loaded.success) : Result.fail(loaded.failure)
+  const loaded = batch.executions.load(header, { position: header.position })
+  return yield* ownFailure(
+    batch,
+    claim,
+    Effect.flatMap(loaded, (each) => decide(batch, claim, new Map(), each))
+  )
 })
 
+/** Ends the attempt of a claim: it is not kept open. */
+const failed = (batch: Batch, claim: Claim, cause: unknown) =>
+  Effect.tap(endAttempt(batch, claim, cause), () =>
+    Effect.sync(() => {
+      batch.ended.add(claim)
+    })
+  )
+
 /**
- * Turns every failure except the store's into a failure of this claim only: exceptions of the definition during the replay,
- * and a log that cannot be folded.
+ * Turns every failure except the store's into a failure of this claim only: exceptions of the definition, a log that cannot
+ * be folded, and defects.
  */
 const ownFailure = Effect.fnUntraced(function* <A, E>(
-  parts: Parts,
+  batch: Batch,
   claim: Claim,
   effect: Effect.Effect<A, E | StoreError>
 ): Effect.fn.Return<Result.Result<A, ExecutionOutcome>, StoreError> {
@@ -155,7 +197,8 @@ const ownFailure = Effect.fnUntraced(function* <A, E>(
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   if (isStoreError(error)) return yield* error
   if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt
-  return Result.fail(yield* failed(parts, claim, Cause.squash(exit.cause)))
+  const cause = error instanceof DecisionFailed ? error.cause : Cause.squash(exit.cause)
+  return Result.fail(yield* failed(batch, claim, cause))
 })
 
 const isStoreError = (error: unknown): error is StoreError => Predicate.isTagged(error, "StoreError")
@@ -166,7 +209,7 @@ const decide = Effect.fnUntraced(function* (
   claim: Claim,
   known: Known,
   { state, workflow }: Loaded
-): Effect.fn.Return<Decided<QueueMove, ExecutionOutcome>, StoreError> {
+): Effect.fn.Return<QueueMove, DecisionFailed | StoreError> {
   const passWith = (keys: Known) =>
     QueuePass.run(workflow, state, claim.events, { ...parts.limits, claimedAt: claim.claimedAt, known: keys })
   let pass = passWith(known)
@@ -177,11 +220,11 @@ const decide = Effect.fnUntraced(function* (
   })
   if (isUnanswered) pass = passWith(yield* findKnown(parts, claim))
   const { events, settlements } = pass
-  if (!Array.isReadonlyArrayNonEmpty(settlements)) return Result.fail(yield* failed(parts, claim, pass.failure))
+  if (!Array.isReadonlyArrayNonEmpty(settlements)) return yield* new DecisionFailed({ cause: pass.failure })
   const { executionId, tenant } = claim.header
   const { isComplete } = pass.state
   const settles = { after: claim.settledCount, settlements }
-  return Result.succeed({ tenant, executionId, workflow, from: state, events, isComplete, settles, claim, pass })
+  return { tenant, executionId, workflow, from: state, events, isComplete, settles, claim, pass }
 })
 
 const findKnown = Effect.fnUntraced(function* ({ events }: Parts, claim: Claim) {
@@ -196,52 +239,49 @@ const findKnown = Effect.fnUntraced(function* ({ events }: Parts, claim: Claim) 
   return new Map(Array.getSomes(found))
 })
 
-/** Commits many executions in one statement; what fails with others is committed alone, so that it harms no neighbour. */
+/** Commits many executions in one statement. When the store refuses it, each is committed alone, so that it harms no neighbour. */
 const commitTogether = Effect.fnUntraced(function* (
-  parts: Parts,
+  batch: Batch,
   moves: Array.NonEmptyReadonlyArray<QueueMove>
 ): Effect.fn.Return<ReadonlyArray<ExecutionOutcome>, StoreError> {
   // A lost connection leaves open whether the commit was made: made again, it is a conflict.
-  const committed = parts.executions.commit(moves).pipe(reconnect, Effect.result)
-  const tried = yield* committed
+  const tried = yield* batch.executions
+    .commit(moves)
+    .pipe(Effect.retry({ while: (error) => error.isRetryable, schedule: reconnecting }), Effect.result)
   if (Result.isFailure(tried)) {
     if (!isOwnRefusal(tried.failure)) return yield* tried.failure
-    return yield* Effect.forEach(moves, ({ claim }) => commitAlone(parts, claim, new Map()))
+    return yield* Effect.forEach(moves, ({ claim }) => commitAlone(batch, claim, new Map()))
   }
   return yield* Effect.forEach(Array.zip(moves, tried.success), ([{ claim }, result]) => {
-    if (Result.isSuccess(result)) return settled(result.success)
-    return isQueueMoved(result.failure) ? Effect.succeed(settledElsewhere(claim)) : commitAlone(parts, claim, new Map())
+    if (Result.isSuccess(result)) return settled(batch, result.success)
+    return isQueueMoved(result.failure) ? Effect.succeed(lookAgain(claim)) : commitAlone(batch, claim, new Map())
   })
 })
 
-const reconnect = <A>(effect: Effect.Effect<A, StoreError>) =>
-  Effect.retry(effect, { while: (error) => error.isRetryable, schedule: reconnecting })
-
 /** Moves one execution by itself; decides again while other writers are faster. */
 const commitAlone = Effect.fnUntraced(function* (
-  parts: Parts,
+  batch: Batch,
   claim: Claim,
   known: Known
 ): Effect.fn.Return<ExecutionOutcome, StoreError> {
-  const moved = parts.executions
-    .move(claim.header, (loaded) => decide(parts, claim, known, loaded))
+  const moved = batch.executions
+    .move(claim.header, (loaded) => Effect.map(decide(batch, claim, known, loaded), Result.succeed))
     .pipe(
       Effect.retry({ while: (error) => isStoreError(error) && error.isRetryable, schedule: reconnecting }),
-      Effect.map(Result.match({ onFailure: Effect.succeed, onSuccess: settled })),
-      Effect.flatten,
+      Effect.flatMap((result) => settled(batch, Result.merge(result))),
       Effect.catchIf(isConflict, (conflict) =>
         isQueueMoved(conflict)
-          ? Effect.succeed(settledElsewhere(claim))
-          : // No attempt has failed: this one goes on with the next pass.
-            Effect.as(keepOpen(parts, [claim]), settledElsewhere(claim))
+          ? Effect.succeed(lookAgain(claim))
+          : // No attempt has failed: the next pass continues this one.
+            Effect.as(keepOpen(batch, [claim]), lookAgain(claim))
       )
     )
-  const tried = yield* Effect.result(ownFailure(parts, claim, moved))
+  const tried = yield* Effect.result(ownFailure(batch, claim, moved))
   if (Result.isSuccess(tried)) return Result.merge(tried.success)
   if (!isOwnRefusal(tried.failure)) return yield* tried.failure
   // The store refuses this commit alone: a submission has used a key meanwhile, or it cannot hold the data.
-  const found = yield* findKnown(parts, claim)
-  return found.size > known.size ? yield* commitAlone(parts, claim, found) : yield* failed(parts, claim, tried.failure)
+  const found = yield* findKnown(batch, claim)
+  return found.size > known.size ? yield* commitAlone(batch, claim, found) : yield* failed(batch, claim, tried.failure)
 })
 
 const isConflict = (error: unknown): error is Commit.PositionConflict => error instanceof Commit.PositionConflict
@@ -249,18 +289,19 @@ const isConflict = (error: unknown): error is Commit.PositionConflict => error i
 /** The execution is where the decision expected it, so its queue has moved: another worker settled these events. */
 const isQueueMoved = ({ actual, expected }: Commit.PositionConflict): boolean => actual === expected
 
-/** More may be pending: what was claimed is not all that the queue holds by now. */
-const settledElsewhere = (claim: Claim): ExecutionOutcome => outcomeOf(claim, { _tag: "Settled", hasMore: true })
+/** The queue holds other events by now than those that were claimed. */
+const lookAgain = (claim: Claim): ExecutionOutcome => outcomeOf(claim, { _tag: "Settled", hasMore: true })
 
-const settled = ({ events, move: { claim, pass } }: Moved<QueueMove>): Effect.Effect<ExecutionOutcome> =>
-  Effect.as(
-    recordSettled(claim, pass.settlements, events),
-    outcomeOf(claim, {
-      _tag: "Settled",
-      // The event that ended the pass is the next one's first: it is claimed, and counted, as such.
-      hasMore: claim.hasMore || pass.settlements.length < claim.events.length
-    })
-  )
+const settled = (
+  { ended }: Batch,
+  { events, move: { claim, pass } }: Moved<QueueMove>
+): Effect.Effect<ExecutionOutcome> =>
+  Effect.map(recordSettled(claim, pass.settlements, events), () => {
+    ended.add(claim)
+    // The event that ended the pass is the next one's first: it is claimed, and counted, as such.
+    const hasMore = claim.hasMore || pass.settlements.length < claim.events.length
+    return outcomeOf(claim, { _tag: "Settled", hasMore })
+  })
 
 /** The store refuses the content of this commit. Other failures of the store need an operator and are no event's fault. */
 const isOwnRefusal = (error: StoreError): boolean => !error.isRetryable && error.reason._tag === "Refused"

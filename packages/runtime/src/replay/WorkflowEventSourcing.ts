@@ -33,7 +33,7 @@ export class SnapshotDivergence extends Schema.TaggedError<SnapshotDivergence>()
 export interface ReplayOptions {
   /** Start from the newest usable snapshot, and store one when the policy calls for it. True by default. */
   readonly useSnapshots?: boolean | undefined
-  /** ISO 8601; events of that instant included. An instant to come answers as of now. */
+  /** ISO 8601; events of that instant included. A future instant means now. */
   readonly replayUntil?: string | undefined
   /** Position of the last event to fold. */
   readonly replayTo?: number | undefined

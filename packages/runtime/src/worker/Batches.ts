@@ -1,6 +1,6 @@
 /** Batch loops: take executions that have work, process them in one commit, and act on what became of each. */
 import { type Delivery, type ExecutionRef, type StoreError, executionKey } from "@refold/core"
-import { Array, Cause, Effect, type Latch, Queue, Ref, type Scope } from "effect"
+import { Array, Cause, type Duration, Effect, type Latch, Queue, Ref, type Scope } from "effect"
 import type { EventProcessor } from "../queue/EventProcessor.ts"
 import type { ExecutionOutcome, Outcome } from "../queue/Outcome.ts"
 import type { Sweeper } from "../queue/Sweeper.ts"
@@ -109,7 +109,7 @@ const follow = Effect.fnUntraced(function* (parts: Parts, ref: ExecutionRef, out
 const retryLater = Effect.fnUntraced(function* (
   { delayed, intake, scope }: Parts,
   ref: ExecutionRef,
-  retryAfter: NonNullable<Extract<Outcome, { readonly _tag: "Failed" }>["retryAfter"]>
+  retryAfter: Duration.Duration
 ) {
   if (delayed.count >= maxDelayed) return
   delayed.count++

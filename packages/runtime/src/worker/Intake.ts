@@ -3,9 +3,9 @@
  *
  * **Details**
  *
- * A wake-up is held until the pass that answers it, since a crash before that must let it arrive again. Those that need no
- * holding are answered at once: many of one execution are answered by those held, and where the queue has no room the
- * worker looks into the store when there is room again.
+ * A wake-up is held until the pass that answers it, since a crash before that must let it arrive again. Wake-ups beyond 64 of
+ * one execution are acknowledged at once, because the held ones cover them; so are wake-ups that find no room, because the
+ * worker searches the store once there is room again.
  */
 import { Array, Latch } from "effect"
 import { type Delivery, type ExecutionRef, executionKey } from "@refold/core"

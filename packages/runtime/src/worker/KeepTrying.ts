@@ -11,8 +11,8 @@ const backOff = Schedule.min([Schedule.exponential("100 millis"), Schedule.space
 /**
  * **Details**
  *
- * `what` ends the sentence "Worker … waits to". A defect counts as a failure: a worker that holds partitions must not stand
- * still unnoticed.
+ * `what` ends the sentence "Worker … waits to". A defect counts as a failure: a worker that holds partitions must not stop
+ * silently.
  */
 export const keepTrying =
   (workerId: string) =>

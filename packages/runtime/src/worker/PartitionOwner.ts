@@ -22,7 +22,6 @@ export interface Change {
 }
 
 export interface PartitionOwner {
-  readonly workerId: string
   /** Partitions owned now: none once the leases may have expired. */
   readonly owned: Effect.Effect<ReadonlyArray<number>>
 }
@@ -30,8 +29,8 @@ export interface PartitionOwner {
 /**
  * **Details**
  *
- * Leases are for speed; the expected position of a commit is the proof. So nothing fences a worker that was frozen and
- * whose partitions another one owns by now: its commit fails.
+ * Leases are for speed, commits are the proof. So nothing fences a worker that was frozen and whose partitions another one
+ * owns by now: of two commits to one execution, the second fails on its position or on its queue cursor.
  */
 export const make = Effect.fnUntraced(function* ({ leaseDuration, onRenewed, workerId }: Options) {
   const leases = yield* PartitionLeases
@@ -61,7 +60,7 @@ export const make = Effect.fnUntraced(function* ({ leaseDuration, onRenewed, wor
   yield* Effect.forkScoped(
     Effect.forever(Effect.andThen(keepTrying(workerId)("renew its leases", renew), Effect.sleep(heartbeat)))
   )
-  const owner: PartitionOwner = { workerId, owned }
+  const owner: PartitionOwner = { owned }
   return owner
 })
 

@@ -1,6 +1,6 @@
 /** A worker: owns a share of the partitions and processes what is queued in them, until its scope closes. */
 import { type Delivery, type WakeUpReader, WakeUpChannel } from "@refold/core"
-import { Context, Duration, Effect, Fiber, Latch, Layer, Queue, Ref } from "effect"
+import { Cause, Context, Duration, Effect, Fiber, Latch, Layer, Queue, Ref } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EventProcessor } from "../queue/EventProcessor.ts"
 import { Sweeper } from "../queue/Sweeper.ts"
@@ -121,8 +121,12 @@ const reading = (parts: Parts) =>
       const acknowledging = Effect.flatMap(Queue.takeAll(parts.acknowledgements), reader.acknowledge)
       yield* Effect.forkScoped(
         Effect.forever(
-          // A wake-up that is not acknowledged arrives again, and finds nothing to do.
-          Effect.catchTag(acknowledging, "WakeUpChannelError", () => Effect.void)
+          acknowledging.pipe(
+            // A wake-up that is not acknowledged arrives again, and finds nothing to do.
+            Effect.catchTag("WakeUpChannelError", () => Effect.void),
+            // A bug of the channel's must not end the acknowledging for good, unnoticed.
+            Effect.catchDefect((defect) => Effect.logError("Wake-ups cannot be acknowledged", Cause.die(defect)))
+          )
         )
       )
       return yield* Effect.forever(receive(parts, reader))
