@@ -2,7 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Commit, Decision, type ExecutionRef, Step, type Submission } from "@refold/core"
 import { TypeScriptWorkflowRuntime } from "@refold/runtime"
-import { Executions, type Loaded, type Move, maxAttempts } from "@refold/runtime/src/execution/Executions"
+import {
+  DecisionFailed,
+  Executions,
+  type Loaded,
+  type Move,
+  maxAttempts
+} from "@refold/runtime/src/execution/Executions"
 import { Effect, Layer, Result } from "effect"
 import { add } from "./Order.ts"
 import { type Options, eventsOf, inAnotherProcess, memory, orderOf, place } from "./Services.ts"
@@ -124,6 +130,23 @@ describe("Executions.move", () => {
       assert.isTrue(Result.isSuccess(moved))
       const rejected = yield* Effect.flip(moveBy(approved))
       assert.instanceOf(rejected, Decision.ExecutionComplete)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("asks the log before it gives up a decision that failed on a remembered state", () =>
+    Effect.gen(function* () {
+      yield* orderOf(0)
+      const { move } = yield* Executions
+      yield* moveBy(add(5))
+      yield* submit(add(6))
+      const moved = yield* move(place(), (loaded) =>
+        loaded.state.position < 3
+          ? Effect.fail(new DecisionFailed({ cause: "a guard that expects two lines" }))
+          : Effect.map(Effect.orDie(Effect.fromResult(moveOf(place(), add(7), loaded))), Result.succeed)
+      )
+      assert.isTrue(Result.isSuccess(moved))
+      const failed = yield* Effect.flip(move(place(), () => Effect.fail(new DecisionFailed({ cause: "always" }))))
+      assert.instanceOf(failed, DecisionFailed)
     }).pipe(Effect.provide(layer()))
   )
 
