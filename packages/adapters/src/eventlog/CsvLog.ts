@@ -11,20 +11,19 @@ export interface Options {
   /** One character; a comma by default. */
   readonly delimiter?: string | undefined
   readonly columns?: Columns | undefined
-  /** Unicode tokens, as `dd-MM-yyyy HH:mm`; ISO 8601 by default. A time without offset is UTC. */
+  /** Unicode tokens such as `dd-MM-yyyy HH:mm`; ISO 8601 by default. A time without offset is UTC. */
   readonly timeFormat?: string | undefined
-  /** Values that mean "absent"; the empty one always does. */
+  /** Values that mean "absent", beside the empty one. */
   readonly missing?: ReadonlyArray<string> | undefined
 }
 
 /**
- * Which column is what. Defaults are those of XES and pm4py: `case:concept:name`, `concept:name`, `time:timestamp`,
+ * Names of the columns. The defaults are those of XES and pm4py: `case:concept:name`, `concept:name`, `time:timestamp`,
  * `org:resource`, `lifecycle:transition`.
  *
  * **Details**
  *
- * Case, activity and time must be there. Resource and type must be there if named here; if not named, a log may do
- * without.
+ * A log must have case, activity and time. It must have resource and type if they are named here.
  */
 export interface Columns {
   readonly case?: string | undefined
@@ -34,10 +33,10 @@ export interface Columns {
   readonly type?: string | undefined
 }
 
-/** The rows of a log; values are never trimmed, and the columns that mean nothing here are the payload. */
+/** The rows of a log. Values are never trimmed. The columns that have no role become the payload. */
 export const read = (text: Stream.Stream<string, Problem>, options: Options): Stream.Stream<ImportedRow, Problem> => {
   const { columns = {}, delimiter = ",", timeFormat } = options
-  // The CSV decoder takes a bad delimiter for a defect of its caller.
+  // The CSV decoder would die of a bad delimiter.
   if (delimiter.length !== 1 || /["\r\n]/.test(delimiter)) return Stream.fail(badDelimiter(delimiter))
   const toInstant = timeFormat === undefined ? Result.succeed(EventTime.iso) : EventTime.fromFormat(timeFormat)
   if (Result.isFailure(toInstant)) return Stream.fail(toInstant.failure)
@@ -69,7 +68,7 @@ const toProblem = (error: Csv.CsvError): Problem =>
         problem: `${error.message} in field ${error.column ?? 1}: quote the whole field, and double the quotes inside it`
       }
 
-/** Where the columns stand, 0-based. */
+/** The index of each column. */
 interface Layout {
   readonly names: LogRow.Names
   readonly width: number
@@ -78,7 +77,7 @@ interface Layout {
   readonly time: number
   readonly resource: number | undefined
   readonly type: number | undefined
-  readonly payload: ReadonlyArray<readonly [name: string, at: number]>
+  readonly payload: ReadonlyArray<readonly [name: string, index: number]>
 }
 
 const open = (options: {
@@ -88,19 +87,19 @@ const open = (options: {
 }): RowReader.RowReader<Array.NonEmptyReadonlyArray<Csv.Row>> => {
   let layout: Layout | undefined
   let line = 1
-  let place = 0
+  let rowCount = 0
 
   const toRow = (layout: Layout, cells: Csv.Row): Result.Result<ImportedRow, Problem> => {
     if (cells.length !== layout.width) return Result.fail(wrongWidth(line, layout.width, cells.length))
     const cellWithNul = cells.findIndex((cell) => cell.includes("\0"))
     if (cellWithNul !== -1) return Result.fail(holdsNul(line, cellWithNul))
-    const valueAt = (at: number | undefined): string | undefined => {
-      const cell = at === undefined ? undefined : cells[at]
+    const valueAt = (index: number | undefined): string | undefined => {
+      const cell = index === undefined ? undefined : cells[index]
       return cell === undefined || options.missing.has(cell) ? undefined : cell
     }
     const payload: Array<readonly [string, string]> = []
-    for (const [name, at] of layout.payload) {
-      const value = valueAt(at)
+    for (const [name, index] of layout.payload) {
+      const value = valueAt(index)
       if (value !== undefined) payload.push([name, value])
     }
     return LogRow.make(layout.names, options.toInstant, {
@@ -110,7 +109,7 @@ const open = (options: {
       resource: valueAt(layout.resource),
       type: valueAt(layout.type),
       payload,
-      place: place + 1,
+      place: rowCount + 1,
       line
     })
   }
@@ -126,7 +125,7 @@ const open = (options: {
         } else if (!isBlank(cells)) {
           const row = toRow(layout, cells)
           if (Result.isFailure(row)) return { rows, problem: row.failure }
-          place++
+          rowCount++
           rows.push(row.success)
         }
         line += 1 + countLineBreaks(cells)
@@ -137,7 +136,7 @@ const open = (options: {
   }
 }
 
-/** A blank line arrives as one empty cell, which no row of a log is: it has three columns at least. */
+/** The decoder returns a blank line as one empty cell. A row of a log has three columns at least. */
 const isBlank = (cells: Csv.Row): boolean => cells.length === 1 && cells[0] === ""
 
 const countLineBreaks = (cells: Csv.Row): number => {
@@ -154,15 +153,15 @@ const wrongWidth = (line: number, expected: number, found: number): Problem => (
   problem: `the row has ${found} fields where the header has ${expected}: add or remove some, or quote a field that holds the delimiter`
 })
 
-const holdsNul = (line: number, at: number): Problem => ({
+const holdsNul = (line: number, index: number): Problem => ({
   reason: "InvalidText",
   line,
-  column: String(at + 1),
+  column: String(index + 1),
   problem: "the value holds NUL: remove it"
 })
 
 const toLayout = (header: Csv.Row, line: number, columns: Columns): Result.Result<Layout, Problem> => {
-  const places = new Map(header.map((name, at) => [name, at] as const))
+  const indexes = new Map(header.map((name, index) => [name, index] as const))
   const names: LogRow.Names = {
     case: columns.case ?? "case:concept:name",
     activity: columns.activity ?? "concept:name",
@@ -172,28 +171,28 @@ const toLayout = (header: Csv.Row, line: number, columns: Columns): Result.Resul
   }
   const nul = header.findIndex((name) => name.includes("\0"))
   if (nul !== -1) return Result.fail(holdsNul(line, nul))
-  const twice = header.find((name, at) => places.get(name) !== at)
+  const twice = header.find((name, index) => indexes.get(name) !== index)
   if (twice !== undefined) return Result.fail(namedTwice(line, twice))
   for (const name of header) {
     const bad = LogRow.findBadKey(line, name)
     if (bad !== undefined) return Result.fail(bad)
   }
-  const caseAt = places.get(names.case)
-  const activity = places.get(names.activity)
-  const time = places.get(names.time)
-  const resource = places.get(names.resource)
-  const type = places.get(names.type)
+  const caseIndex = indexes.get(names.case)
+  const activity = indexes.get(names.activity)
+  const time = indexes.get(names.time)
+  const resource = indexes.get(names.resource)
+  const type = indexes.get(names.type)
   const lacks = (role: string, name: string): Result.Result<Layout, Problem> =>
     Result.fail(missingColumn(line, role, name, header))
-  if (caseAt === undefined) return lacks("case", names.case)
+  if (caseIndex === undefined) return lacks("case", names.case)
   if (activity === undefined) return lacks("activity", names.activity)
   if (time === undefined) return lacks("time", names.time)
   if (resource === undefined && columns.resource !== undefined) return lacks("resource", names.resource)
   if (type === undefined && columns.type !== undefined) return lacks("type", names.type)
 
-  const taken = new Set([caseAt, activity, time, resource, type])
-  const payload = header.map((name, at) => [name, at] as const).filter(([, at]) => !taken.has(at))
-  return Result.succeed({ names, width: header.length, case: caseAt, activity, time, resource, type, payload })
+  const taken = new Set([caseIndex, activity, time, resource, type])
+  const payload = header.map((name, index) => [name, index] as const).filter(([, index]) => !taken.has(index))
+  return Result.succeed({ names, width: header.length, case: caseIndex, activity, time, resource, type, payload })
 }
 
 const namedTwice = (line: number, name: string): Problem => ({

@@ -1,7 +1,7 @@
 /**
  * Foreign event logs as streams of rows: XES, CSV and JSON Lines, plain or gzip, in constant memory.
  *
- * Rows come in file order; sorting them into executions is the import's work.
+ * Rows come in file order. The import sorts them into executions.
  */
 import type { ImportedRow } from "@refold/core"
 import { type FileSystem, Stream } from "effect"
@@ -29,14 +29,14 @@ type Without<Options> = { readonly [Name in keyof Options]?: undefined }
  *
  * **Details**
  *
- * The format is the one given, else the one of the name (`.csv`, `.xes`, `.jsonl`, `.ndjson`, `.gz` behind it or not),
- * else the one the content looks like. gzip is told by the content. Memory does not grow with the file: one row holds
- * at most 16 Mi characters. Every run of the stream reads the file anew.
+ * The format is the given one, or else that of the name (`.csv`, `.xes`, `.jsonl`, `.ndjson`, also before `.gz`), or else that
+ * of the content. gzip is recognised by the content. Memory does not grow with the file: one row has at most 16 Mi characters.
+ * Every run of the stream reads the file again.
  *
  * **Errors**
  *
- * `EventLogError`, at the first thing wrong; the rows before it come through, except those of the same 64 KiB where
- * the file itself is damaged (gzip, UTF-8, CSV quotes).
+ * `EventLogError` at the first problem. The rows before it come through, except, where the file itself is damaged (gzip, UTF-8,
+ * CSV quotes), those of the same 64 KiB.
  */
 export const read = (source: Source): Stream.Stream<ImportedRow, EventLogError, FileSystem.FileSystem> =>
   LogText.read(source.path).pipe(
@@ -49,7 +49,7 @@ export const read = (source: Source): Stream.Stream<ImportedRow, EventLogError, 
     Stream.mapError((problem) => new EventLogError({ path: source.path, ...problem }))
   )
 
-/** How long a log may go on with nothing but blanks before its format is taken as told. */
+/** A log that begins with more blanks than this counts as empty. */
 const maxBlanks = 64 * 1024
 
 const readText = (

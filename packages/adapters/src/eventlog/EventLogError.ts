@@ -1,4 +1,4 @@
-/** The one error of reading a foreign event log: what is wrong with the file, where, and what to do. */
+/** The only error of reading a foreign event log: what is wrong with the file, where, and what to do. */
 import { Schema } from "effect"
 
 /**
@@ -6,9 +6,9 @@ import { Schema } from "effect"
  *
  * **Details**
  *
- * `MissingColumn` is a column the header lacks, `MissingValue` a row without case, activity or time. `InvalidText` is
- * what Postgres or JSON could not hold (bytes that are not UTF-8, NUL, half a surrogate pair, a key `__proto__`).
- * `TooLarge` is a single row past {@link maxRowLength}. `InvalidOption` blames the caller, all others the file.
+ * `MissingColumn`: the header lacks a column. `MissingValue`: a row lacks its case, activity or time. `InvalidText`: PostgreSQL or
+ * JSON could not hold the text (bytes that are not UTF-8, NUL, half a surrogate pair, a key `__proto__`). `TooLarge`: a single row
+ * is longer than {@link maxRowLength}. `InvalidOption` is the caller's mistake; all others are the file's.
  */
 export const Reason = Schema.Literals([
   "FileUnreadable",
@@ -29,10 +29,10 @@ export const Reason = Schema.Literals([
 ])
 export type Reason = typeof Reason.Type
 
-/** The most one row may hold, in UTF-16 code units (16 Mi): a missing quote then ends in an error, not in all of memory. */
+/** The longest row, in UTF-16 code units (16 Mi). Without a bound, a missing quote would fill the memory. */
 export const maxRowLength = 16 * 1024 * 1024
 
-/** What is wrong, before it is known in which file. `problem` is the rest of a sentence that begins with the place. */
+/** A problem, without the name of the file. `problem` is the rest of a sentence that begins with the file and the line. */
 export const Problem = Schema.Struct({
   reason: Reason,
   /** 1-based line of the unpacked file. */
@@ -40,14 +40,14 @@ export const Problem = Schema.Struct({
   /** The CSV column, XES key or JSON field. */
   column: Schema.optionalKey(Schema.String),
   problem: Schema.String,
-  /** The error of a library underneath: for the log, never for branching. */
+  /** The error of the library: for the log, never for branching. */
   cause: Schema.optionalKey(Schema.Defect())
 })
 export type Problem = typeof Problem.Type
 
 export const isProblem = Schema.is(Problem)
 
-/** The log cannot be read from here on; the rows before came through. */
+/** The log cannot be read any further; the rows before came through. */
 export class EventLogError extends Schema.TaggedError<EventLogError>()("EventLogError", {
   path: Schema.String,
   ...Problem.fields
@@ -59,5 +59,5 @@ export class EventLogError extends Schema.TaggedError<EventLogError>()("EventLog
   }
 }
 
-/** A value of the file as it may stand in a message: short, and on one line. */
+/** A value of the file for a message: short, and on one line. */
 export const quote = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

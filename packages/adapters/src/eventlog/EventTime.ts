@@ -1,13 +1,13 @@
-/** How the text of a time becomes an instant: ISO 8601, or a format of Unicode tokens. */
+/** Turns the text of a time into an instant: ISO 8601, or a format of Unicode tokens. */
 import { utc } from "@date-fns/utc"
 import { Instant } from "@refold/core"
-// By path: the index loads three hundred modules, which is most of the time of a short command.
+// By path: loading the index takes most of the time of a short command, for its three hundred modules.
 import { format } from "date-fns/format"
 import { parse } from "date-fns/parse"
 import { Result } from "effect"
 import { type Problem, quote } from "./EventLogError.ts"
 
-/** The instant, or what is wrong with the text as the end of a sentence. */
+/** The instant, or what is wrong with the text: the end of a sentence. */
 export type EventTime = (text: string) => Result.Result<Instant.Instant, string>
 
 export const iso: EventTime = (text) => Result.mapError(Instant.parse(text), (invalid) => invalid.message)
@@ -52,13 +52,13 @@ export const fromFormat = (timeFormat: string): Result.Result<EventTime, Problem
   )
 }
 
-/** Y is the year of a week, D the day of a year: meant by nobody who writes them, and date-fns prints a warning. */
+/** Y is the year of a week, and D the day of a year. Nobody who writes them means that, and date-fns prints a warning. */
 const withoutWeekYear = /^(?:'[^']*'|[^'YD])*$/
 
-/** Fills what a format leaves out, and says which century `yy` means. */
+/** Supplies the parts that a format leaves out, and the century of `yy`. */
 const reference = new Date("2000-01-01T00:00:00.000Z")
 
 const sample = new Date("2001-02-03T16:05:06.789Z")
 
-/** `yyyy` also takes the two digits of 28-02-14, as the year 14. */
+/** `yyyy` also accepts the two digits of 28-02-14, as the year 14. */
 const isFullYear = (instant: Instant.Instant): boolean => instant >= "0100"

@@ -11,9 +11,9 @@ import * as RowReader from "./RowReader.ts"
  *
  * **Details**
  *
- * Reads `execution_id`, `event_name`, `created_at`, and `event_type`, `user_id`, `payload` where they are there and not
- * null. The other fields of an exported event are left out. `tenant` may be there, but only one: executions of two
- * tenants would run together.
+ * Reads `execution_id`, `event_name` and `created_at`, and, if they are neither absent nor null, `event_type`, `user_id` and
+ * `payload`. Ignores the other fields of an exported event. All events must have the same `tenant`, if they have one: executions of
+ * two tenants could have one id.
  */
 export const read = (text: Stream.Stream<string, Problem>): Stream.Stream<ImportedRow, Problem> =>
   RowReader.run(text, open)
@@ -29,7 +29,7 @@ const names: LogRow.Names = {
 const open = (): RowReader.RowReader<string> => {
   let rest = ""
   let line = 0
-  let place = 0
+  let rowCount = 0
   let tenant: string | undefined
 
   const toRow = (text: string): Result.Result<ImportedRow, Problem> => {
@@ -52,7 +52,7 @@ const open = (): RowReader.RowReader<string> => {
       resource: toText(record[names.resource]),
       type: toText(record[names.type]),
       payload: Object.entries(members),
-      place: place + 1,
+      place: rowCount + 1,
       line
     })
   }
@@ -65,7 +65,7 @@ const open = (): RowReader.RowReader<string> => {
       if (text.trim() === "") continue
       const row = toRow(text)
       if (Result.isFailure(row)) return { rows, problem: row.failure }
-      place++
+      rowCount++
       rows.push(row.success)
     }
     return { rows }

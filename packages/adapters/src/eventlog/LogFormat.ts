@@ -1,9 +1,9 @@
-/** Which format a log has: from its name, and from how its text begins. */
+/** The format of a log: by its name, and by the beginning of its text. */
 import { type Problem } from "./EventLogError.ts"
 
 export type LogFormat = "csv" | "xes" | "jsonl"
 
-/** The format the file's name promises, `.gz` left aside; undefined if it promises none. */
+/** The format by the file's name, also before `.gz`; undefined if the name has none. */
 export const fromName = (path: string): LogFormat | undefined => {
   switch (/\.(csv|xes|jsonl|ndjson)(?:\.gz)?$/i.exec(path)?.[1]?.toLowerCase()) {
     case "csv":
@@ -18,16 +18,16 @@ export const fromName = (path: string): LogFormat | undefined => {
   }
 }
 
-/** The format a text looks like; CSV has no marks of its own, so it is what remains. */
+/** The format that a text looks like. CSV has no marks of its own, so it is the rest. */
 export const fromText = (head: string): LogFormat => {
   if (/^\s*</.test(head)) return "xes"
   return /^\s*[{[]\s*["{}\]]/.test(head) ? "jsonl" : "csv"
 }
 
-/** A text that cannot be of the format, as far as its beginning tells. */
+/** The problem of a text whose beginning cannot be of the format. */
 export const findContradiction = (format: LogFormat, head: string): Problem | undefined => {
   const found = fromText(head)
-  // A first line of JSON that is broken is for the JSON Lines reader to report.
+  // The JSON Lines reader reports a first line of broken JSON.
   if (found === format || (format === "jsonl" && /^\s*[{[]/.test(head))) return undefined
   return {
     reason: "WrongFormat",

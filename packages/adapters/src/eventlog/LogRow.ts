@@ -1,10 +1,10 @@
-/** One row of a log: from the texts of its fields to an `ImportedRow`, or what is wrong with it. The same for every format. */
+/** Makes one row of a log, of any format: from the texts of its fields to an `ImportedRow`, or a problem. */
 import { Identifier, type ImportedRow, type Json, defaultEventType } from "@refold/core"
 import { Result } from "effect"
 import { type Problem, quote } from "./EventLogError.ts"
 import type { EventTime } from "./EventTime.ts"
 
-/** What the file calls the fields that have a meaning here. */
+/** The file's names of the fields that have a role. */
 export interface Names {
   readonly case: string
   readonly activity: string
@@ -13,7 +13,7 @@ export interface Names {
   readonly type: string
 }
 
-/** A row's texts; what the row lacks is undefined. */
+/** The texts of a row; undefined where the row has none. */
 export interface Fields {
   readonly case: string | undefined
   readonly activity: string | undefined
@@ -48,7 +48,7 @@ export const make = (names: Names, toInstant: EventTime, fields: Fields): Result
     event_name: fields.activity,
     event_type,
     ...(user_id === undefined ? {} : { user_id }),
-    // `fromEntries` defines own members: no key of a file reaches a setter.
+    // `fromEntries` defines own members, so no key of a file reaches a setter.
     ...(fields.payload.length === 0 ? {} : { payload: Object.fromEntries(fields.payload) }),
     created_at: created_at.success,
     place,
@@ -63,7 +63,7 @@ const findUnfit = (line: number, column: string, text: string): Problem | undefi
   return { reason, line, column, problem: `${quote(text)} ${problem}` }
 }
 
-/** Whether a file may use this name in a payload; else what is wrong. */
+/** The problem of a name that a payload may not use. */
 export const findBadKey = (line: number, key: string): Problem | undefined =>
   key === "__proto__"
     ? { reason: "InvalidText", line, column: key, problem: "the name __proto__ is not accepted: rename it" }

@@ -1,4 +1,4 @@
-/** The text of a log file: bytes, unpacked if they are gzip, read as UTF-8. */
+/** The text of a log file: its bytes, unpacked if they are gzip, decoded as UTF-8. */
 import { Duplex } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { Effect, FileSystem, Result, Sink, Stream } from "effect"
@@ -9,7 +9,7 @@ import { type Problem, isProblem } from "./EventLogError.ts"
  *
  * **Details**
  *
- * gzip is told by its first two bytes, not by the name. A byte order mark is left out. Pieces end anywhere.
+ * gzip is recognised by its first two bytes, not by the name. A byte order mark is left out. A piece may end anywhere.
  */
 export const read = (path: string): Stream.Stream<string, Problem, FileSystem.FileSystem> =>
   Stream.unwrap(Effect.map(FileSystem.FileSystem, (fileSystem) => fileSystem.stream(path))).pipe(
@@ -28,8 +28,8 @@ export const read = (path: string): Stream.Stream<string, Problem, FileSystem.Fi
   )
 
 /**
- * Gathers elements into a head until there is enough of it or no more to come, then hands over the head and the whole
- * stream, head included.
+ * Collects elements into a head until it is long enough or the stream ends. Then passes on the head, and the whole stream with the
+ * head in it.
  */
 export const peek =
   <A, B, E2, R2>(
@@ -45,7 +45,7 @@ export const peek =
       )
     )
 
-/** Files of several gzip members, as parallel packers write them, are one text; `DecompressionStream` would refuse them. */
+/** Also unpacks files of several gzip members, as parallel packers write them. `DecompressionStream` would refuse those. */
 const gunzip = (bytes: Stream.Stream<Uint8Array, Problem>): Stream.Stream<Uint8Array, Problem> =>
   Stream.unwrap(
     Effect.map(Stream.toReadableStreamEffect(bytes), (readable) =>
@@ -96,7 +96,7 @@ const notUtf8 = (line: number): Problem => ({
   problem: "the bytes are not UTF-8: save the file in that encoding"
 })
 
-/** Decodes leniently, to find where the strict decoder gave up; `before` may hold the first bytes of a character. */
+/** Decodes leniently, to find where the strict decoder failed. `before` may have the first bytes of a character. */
 const textUpToFault = (before: Uint8Array, chunk: Uint8Array): string => {
   const lenient = new TextDecoder("utf-8")
   const start = before.findIndex((byte) => byte < 0x80 || byte >= 0xc0)
@@ -108,6 +108,6 @@ const textUpToFault = (before: Uint8Array, chunk: Uint8Array): string => {
 
 const countLines = (text: string): number => {
   let count = 0
-  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count++
+  for (let index = text.indexOf("\n"); index !== -1; index = text.indexOf("\n", index + 1)) count++
   return count
 }

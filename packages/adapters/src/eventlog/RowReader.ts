@@ -1,22 +1,22 @@
-/** A log reader as a machine fed piece by piece, and the stream of what it yields. */
+/** A log reader that takes its input piece by piece, and the stream of its rows. */
 import type { ImportedRow } from "@refold/core"
 import { Stream } from "effect"
 import type { Problem } from "./EventLogError.ts"
 
-/** The rows that one piece of input completed, and the problem that ended the log after them, if one did. */
+/** The rows that one piece of input completed, and the problem after them that ends the log, if there is one. */
 export interface Step {
   readonly rows: ReadonlyArray<ImportedRow>
   readonly problem?: Problem | undefined
 }
 
-/** Holds the rest of what it was fed; nothing is fed after a problem. */
+/** Keeps the incomplete end of its input. Gets no input after a problem. */
 export interface RowReader<Input> {
   readonly write: (input: Input) => Step
-  /** The input is over. */
+  /** For the end of the input. */
   readonly end: () => Step
 }
 
-/** Opens a reader per run and emits its rows; rows before a problem come through. A log without rows is a problem. */
+/** Opens a reader for each run, and emits its rows up to a problem. A log without rows is a problem. */
 export const run = <Input>(
   input: Stream.Stream<Input, Problem>,
   open: () => RowReader<Input>
