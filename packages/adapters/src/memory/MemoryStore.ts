@@ -1,4 +1,4 @@
-/** A store in memory: gone with the process. */
+/** A store in memory, which is gone with the process. */
 import { Layer } from "effect"
 import * as MemoryEventModel from "./MemoryEventModel.ts"
 import * as MemoryEventProcessingModel from "./MemoryEventProcessingModel.ts"

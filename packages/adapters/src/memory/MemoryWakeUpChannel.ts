@@ -1,11 +1,11 @@
-/** Wake-ups in maps. Who shares them shares a process, so that a worker is one of its fibers. */
+/** Wake-ups in maps. Workers that share them are fibers of one process. */
 import { type Delivery, WakeUpChannel, type Received } from "@refold/core"
 import { Effect, Latch, Layer } from "effect"
 
-/** Wake-ups of one partition that wait for their acknowledgement; more are dropped, and the next read says so. */
+/** Unacknowledged wake-ups of one partition. Further ones are dropped, and the next read reports a gap. */
 const maxPerPartition = 10_000
 
-interface Waiting {
+interface Unacknowledged {
   /** By delivery id, in the order of publishing. */
   readonly deliveries: Map<number, Delivery>
   hasDropped: boolean
@@ -14,7 +14,7 @@ interface Waiting {
 export const layer = Layer.effect(
   WakeUpChannel,
   Effect.gen(function* () {
-    const partitions = new Map<number, Waiting>()
+    const partitions = new Map<number, Unacknowledged>()
     const hasPublished = yield* Latch.make(false)
     let lastId = 0
 
@@ -22,17 +22,17 @@ export const layer = Layer.effect(
       publish: (wakeUps) =>
         Effect.sync(() => {
           for (const wakeUp of wakeUps) {
-            const waiting = partitions.get(wakeUp.partition) ?? { deliveries: new Map(), hasDropped: false }
-            partitions.set(wakeUp.partition, waiting)
+            const unacknowledged = partitions.get(wakeUp.partition) ?? { deliveries: new Map(), hasDropped: false }
+            partitions.set(wakeUp.partition, unacknowledged)
             lastId++
-            if (waiting.deliveries.size >= maxPerPartition) waiting.hasDropped = true
-            else waiting.deliveries.set(lastId, { ...wakeUp, deliveryId: String(lastId) })
+            if (unacknowledged.deliveries.size >= maxPerPartition) unacknowledged.hasDropped = true
+            else unacknowledged.deliveries.set(lastId, { ...wakeUp, deliveryId: String(lastId) })
           }
           hasPublished.openUnsafe()
         }),
       reader: Effect.sync(() => {
         let isFirst = true
-        /** Id of the last delivery of each partition named in the last read: of any other, all come, or come again. */
+        /** Id of the last delivery of each partition that the last read named. A new partition is read from its first one. */
         let lastRead = new Map<number, number>()
 
         const unread = (partition: number): ReadonlyArray<readonly [id: number, delivery: Delivery]> => {
@@ -50,16 +50,16 @@ export const layer = Layer.effect(
           })
 
         const take = (named: ReadonlyArray<number>, limit: number): Received => {
-          // Nothing that was asked for is lost: the first read that asks for something tells of the gap.
+          // Nothing that was asked for is lost: the first read with partitions reports the gap.
           if (named.length === 0) return { deliveries: [], hasGap: false }
           let hasGap = isFirst
           isFirst = false
           const next = new Map<number, number>()
           const deliveries = named.flatMap((partition) => {
-            const waiting = partitions.get(partition)
-            if (waiting?.hasDropped === true) {
+            const unacknowledged = partitions.get(partition)
+            if (unacknowledged?.hasDropped === true) {
               hasGap = true
-              waiting.hasDropped = false
+              unacknowledged.hasDropped = false
             }
             const taken = unread(partition).slice(0, limit)
             next.set(partition, taken.at(-1)?.[0] ?? lastRead.get(partition) ?? 0)

@@ -1,24 +1,24 @@
 /**
- * A lock on a data directory: PGlite takes none, and two processes in one directory destroy it.
+ * A lock on a data directory. PGlite takes none, and two processes would destroy the directory.
  *
  * **Details**
  *
- * A file holds the owner's process id. A file whose process is gone is stale, so a killed owner blocks nobody.
+ * A file has the owner's process id. It is stale once that process is gone, so a killed owner blocks nobody.
  *
  * **Gotchas**
  *
- * Process ids mean nothing to another machine: do not share the directory over a network. Worker threads of one process
- * look the same to each other.
+ * A process id means nothing on another machine: do not share the directory over a network. Worker threads of one process have
+ * the same id.
  */
 import { StoreError } from "@refold/core"
 import { Effect, Result } from "effect"
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 
-/** Directories this process holds: its own id in a file does not tell a lock of now from one of an earlier process. */
+/** Directories that this process holds. Its own id in a file may also be that of an earlier process. */
 const held = new Set<string>()
 
-/** Holds the directory, which is made if it is not there, until the scope closes. */
+/** Locks the directory until the scope closes. Creates it if it does not exist. */
 export const acquire = (directory: string) => {
   const path = join(resolve(directory), "lock")
   const own = `${path}.${process.pid}`
@@ -35,10 +35,10 @@ export const acquire = (directory: string) => {
   const locked = (owner: string) =>
     new StoreError({ operation, reason: { _tag: "Locked", detail: `process ${owner}` } })
 
-  /** A link appears with its content or not at all: nobody sees a lock that names no owner yet. */
+  /** A link appears together with its content, so nobody sees a lock without an owner. */
   const create = attempt(() => link(own, path))
 
-  /** Of several that find the lock stale, renaming lets one have it; who finds it was too late puts the new one back. */
+  /** Several processes may find the lock stale: only one can rename it. A process that renamed a newer lock puts it back. */
   const takeOver = Effect.gen(function* () {
     const owner = yield* attempt(() => readFile(path, "utf8"))
     if (owner !== String(process.pid) && isAlive(Number(owner))) return yield* locked(owner)
@@ -90,7 +90,7 @@ export const acquire = (directory: string) => {
 const isCode = (error: StoreError, code: string): boolean =>
   error.cause instanceof Error && "code" in error.cause && error.cause.code === code
 
-/** Signal 0 reaches a process without touching it; one of another user answers EPERM, and is alive. */
+/** Signal 0 only checks that a process exists. EPERM means that it does, and is another user's. */
 const isAlive = (pid: number): boolean =>
   Number.isInteger(pid) &&
   pid > 0 &&

@@ -1,11 +1,11 @@
 /**
- * PGlite as a socket: a stream of the Postgres wire protocol, answered in this process, so that the ordinary client (its
- * types, errors, transactions and migrations) works on the embedded database.
+ * PGlite as a socket: a stream of PostgreSQL's wire protocol that is answered in this process. So the ordinary client, with its
+ * types, errors, transactions and migrations, works on the embedded database.
  */
 import type { PGlite } from "@electric-sql/pglite"
 import { Duplex } from "node:stream"
 
-/** Protocol codes that a client sends in place of a version. */
+/** The code that a client sends instead of a protocol version to cancel a query. */
 const cancelRequest = 80877102
 
 const terminate = "X".charCodeAt(0)
@@ -52,8 +52,8 @@ export class PgliteSocket extends Duplex {
   }
 
   /**
-   * The session outlives the connection: what the connection left open or prepared must not. One that never started, as
-   * that of a cancel request, leaves the session to whom it belongs.
+   * The session outlives the connection, but its open transaction and prepared statements must not. A connection that never
+   * started, such as that of a cancel request, does not reset the session of another.
    */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const reset = this.#database.closed || !this.#isStarted ? Promise.resolve() : this.#reset()
@@ -68,7 +68,7 @@ export class PgliteSocket extends Duplex {
     await this.#database.exec("deallocate all")
   }
 
-  /** Bytes received that make whole messages; undefined when the client takes its leave. */
+  /** How many of the received bytes are whole messages; undefined if the client ends the connection. */
   #endOfWholeMessages(): number | undefined {
     const bytes = this.#received
     let end = 0

@@ -10,7 +10,7 @@ import * as DirectoryLock from "./DirectoryLock.ts"
 import { PgliteSocket } from "./PgliteSocket.ts"
 
 export interface PgliteOptions {
-  /** Where the data lives; in memory, and gone with the process, when absent. */
+  /** Where the data is stored. Without it the data is in memory, and gone with the process. */
   readonly dataDir?: string
 }
 
@@ -19,11 +19,11 @@ export interface PgliteOptions {
  *
  * **Details**
  *
- * One connection: whoever holds a transaction must not wait for a query outside of it.
+ * It has one connection: a caller in a transaction must not wait for a query outside of it.
  *
  * **Errors**
  *
- * `StoreError` when another process holds the directory, or it cannot be opened.
+ * `StoreError` if another process holds the directory, or if it cannot be opened.
  */
 export const layerClient = (options: PgliteOptions = {}) =>
   PgClient.layerFrom(

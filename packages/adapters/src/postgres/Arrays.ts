@@ -1,4 +1,4 @@
-/** Array parameters with their type named: the client cannot infer one from an array that holds nothing but nulls. */
+/** Array parameters with the name of their type: the client cannot infer it from an array of nulls. */
 import { PgTypes } from "@effect/sql-pg"
 import { Result } from "effect"
 

@@ -1,4 +1,4 @@
 import { Instant } from "@refold/core"
 
-/** An instant of the client as text. */
+/** The text of an instant that the client returned. */
 export const instantText = (date: Date): Instant.Instant => Instant.fromEpochMillis(date.getTime())

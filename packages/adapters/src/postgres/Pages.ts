@@ -1,15 +1,15 @@
-/** A query read page by page, by the key of the last row: constant memory, and no cursor held open. */
+/** Reads a query page by page, by the key of the last row: in constant memory, and without an open cursor. */
 import { Array, Effect, Option, Stream } from "effect"
 
 /** All rows, in the order of the pages. A page shorter than `batchSize` is the last. */
 export const pages = <Row, Key, E>(options: {
-  /** The key before every other. */
+  /** The key before all others. */
   readonly first: Key
   readonly batchSize: number
   /** At most `batchSize` rows after a key, in order. */
   readonly page: (after: Key) => Effect.Effect<ReadonlyArray<Row>, E>
   readonly next: (last: Row) => Key
-  /** Whether nothing can follow the row, so that no page is asked for in vain. */
+  /** Whether no row can follow this one, so that no further page is asked for. */
   readonly isLast?: (row: Row) => boolean
 }): Stream.Stream<Row, E> =>
   Stream.paginate(options.first, (after) =>

@@ -18,7 +18,7 @@ import type { SchemaOptions } from "./PostgresSchema.ts"
  *
  * **Errors**
  *
- * `StoreError` when the schema is missing, older or newer than this version of Refold.
+ * `StoreError` if the schema is missing, or is older or newer than this version of Refold.
  */
 export const layer = (options: SchemaOptions) =>
   Layer.effect(

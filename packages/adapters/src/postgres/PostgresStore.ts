@@ -12,11 +12,11 @@ import { toStoreError } from "./PostgresFailure.ts"
 export { type SchemaOptions, isSchemaName, migrate } from "./PostgresSchema.ts"
 
 /**
- * The ports over one schema, which must have been migrated: a process that serves need not own the tables.
+ * The ports over one schema, which must have been migrated: a process that uses the tables need not own them.
  *
  * **Errors**
  *
- * `StoreError` when the schema is missing, older or newer than this version of Refold, or cannot have the name.
+ * `StoreError` if the schema is missing, is older or newer than this version of Refold, or cannot have the name.
  */
 export const layerWith = (options: SchemaOptions) =>
   Layer.mergeAll(
@@ -31,9 +31,9 @@ export const layerWith = (options: SchemaOptions) =>
 export const layer = layerWith({})
 
 /**
- * Our statements take arrays, of which a plan made anew would know the lengths: that costs more than it gains. None runs for
- * long enough to be worth compiling, though a plan for arrays of any length looks like it. And each look-up has its index:
- * a plan that was made while a table was small would read all of it ever after.
+ * Generic plans, because planning each call costs more than a plan that knows the lengths of the arrays gains. No JIT, because no
+ * statement runs long enough, although a plan for arrays of any length looks as if it did. Index scans only, because each look-up
+ * has its index, and a plan that was made while a table was small would read all of it for ever.
  */
 const startupParameters = {
   plan_cache_mode: "force_generic_plan",
@@ -47,12 +47,12 @@ const startupParameters = {
  *
  * **Gotchas**
  *
- * Its sessions keep their plans and prefer indexes, as suits the statements of the store. Reports that read whole tables
- * are better off with a client of their own.
+ * Its sessions keep their plans and prefer indexes, which suits the statements of the store. Use another client for reports that
+ * read whole tables.
  *
  * **Errors**
  *
- * `StoreError` when the server cannot be reached or refuses the user, the password or the name of the database.
+ * `StoreError` if the server cannot be reached, or refuses the user, the password or the name of the database.
  */
 export const layerClient = (options: { readonly url: Redacted.Redacted; readonly maxConnections?: number }) =>
   PgClient.layerFrom(
@@ -66,6 +66,6 @@ export const layerClient = (options: { readonly url: Redacted.Redacted; readonly
     )
   )
 
-/** The same, after the migrations. */
+/** The ports over one schema, which is migrated first. */
 export const layerMigrated = (options: SchemaOptions & { readonly partitionCount?: number } = {}) =>
   layerWith(options).pipe(Layer.provide(Layer.effectDiscard(migrate(options))))
