@@ -298,7 +298,7 @@ const performQueue = Effect.fnUntraced(function* (each: QueueCall, prefix: strin
             })
             break
           case "leave":
-            yield* queue.leave(event)
+            yield* queue.markUnclaimed(event)
             break
           case "none":
         }

@@ -216,14 +216,14 @@ const operationsOf = Effect.fnUntraced(function* ({ free, long, name: round, que
     "process many": processor.process({ executions: some(queued, 63, 40), limit: 100 }),
     "process the first of a long queue": processor.process({ executions: [long], limit: 1 }),
     "find work": queue.findReady({ of: [0, 1, 2, 3], limitPerTenant: 10, except: [] }),
-    "find work that is left": queue.findReady({ of: "unclaimed", limitPerTenant: 10, except: [] }),
+    "find unclaimed work": queue.findReady({ of: "unclaimed", limitPerTenant: 10, except: [] }),
     "fail, to be retried": failing(one(queued, 103), "Retry"),
     "fail, blocking": failing(one(queued, 104), "Block"),
     "fail, skipping": failing(one(queued, 105), "Skip"),
     "redrive a dead event": Effect.flatMap(failing(one(queued, 106), "Block"), queue.redrive),
     "redrive a skipped event": Effect.flatMap(failing(one(queued, 107), "Skip"), queue.redrive),
     discard: Effect.flatMap(failing(one(queued, 108), "Block"), queue.discard),
-    leave: Effect.flatMap(claimed(one(queued, 109)), queue.leave),
+    "mark as unclaimed": Effect.flatMap(claimed(one(queued, 109)), queue.markUnclaimed),
     "claim from a long queue": queue.claim({ executions: [long], limit: 10 }),
     "find a queued event": Effect.gen(function* () {
       yield* queue.find({ ...long, processingId: `${long.executionId} processing 700` })
@@ -356,7 +356,7 @@ layer(services, { excludeTestServices: true })("on a store with much in it", (it
     { index: "events_by_offset", operation: "read the feed" },
     { index: "events_by_idempotency_key", operation: "find an event by its key" },
     { index: "queue_pending", operation: "find work" },
-    { index: "queue_unclaimed", operation: "find work that is left" },
+    { index: "queue_unclaimed", operation: "find unclaimed work" },
     { index: "queue_by_processing_id", operation: "find a queued event" }
   ]) {
     it.effect(`without ${index} it names the operation and the statement: ${operation}`, () =>

@@ -194,7 +194,11 @@ export const portsOf = (world: World, life: Life) => {
           }
         ),
       findReady: (options) =>
-        ask("findReady", options.of === "unclaimed" ? " left" : ` of ${options.of.join()}`, queue.findReady(options)),
+        ask(
+          "findReady",
+          options.of === "unclaimed" ? " unclaimed" : ` of ${options.of.join()}`,
+          queue.findReady(options)
+        ),
       claim: (options) =>
         Effect.andThen(
           Effect.sync(() => invariants.begins(watched, options.executions)),
@@ -212,7 +216,8 @@ export const portsOf = (world: World, life: Life) => {
           queue.fail(options),
           checking(options.event)
         ),
-      leave: (event) => ask("leave", ` ${nameOf(event)} ${event.queuePosition}`, queue.leave(event), checking(event)),
+      markUnclaimed: (event) =>
+        ask("markUnclaimed", ` ${nameOf(event)} ${event.queuePosition}`, queue.markUnclaimed(event), checking(event)),
       find: (options) => ask("findEntry", ` ${nameOf(options)}`, queue.find(options)),
       lag: ask("lag", "", queue.lag)
     }),

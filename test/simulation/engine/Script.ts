@@ -28,7 +28,7 @@ export const calls = [
   "findReady",
   "claim",
   "fail",
-  "leave",
+  "markUnclaimed",
   "findEntry",
   "lag",
   "findSnapshot",
@@ -46,7 +46,7 @@ export type Call = (typeof calls)[number]
 const callsOfClients: ReadonlySet<Call> = new Set(["enqueue", "findHeaders", "publish"])
 const callsOfWorkers: ReadonlySet<Call> = new Set([
   "findReady",
-  "leave",
+  "markUnclaimed",
   "lag",
   "renew",
   "release",

@@ -32,7 +32,7 @@ export const layer = Layer.effect(
           )
         }),
       fail: (failure) => Effect.map(Clock.currentTimeMillis, (millis) => fail(tables, failure, millis)),
-      leave: (event) => Effect.sync(() => leave(tables, event)),
+      markUnclaimed: (event) => Effect.sync(() => markUnclaimed(tables, event)),
       find: (options) =>
         Effect.sync(() =>
           Option.fromUndefinedOr(
@@ -228,7 +228,7 @@ const fail = (tables: Tables, { cause, event, next }: Parameters<Port["fail"]>[0
   }
 }
 
-const leave = (tables: Tables, { queuePosition, ...ref }: Parameters<Port["leave"]>[0]): void => {
+const markUnclaimed = (tables: Tables, { queuePosition, ...ref }: Parameters<Port["markUnclaimed"]>[0]): void => {
   const execution = findExecution(tables, ref)
   const entry = execution?.queue[queuePosition - 1]?.entry
   if (execution === undefined || entry?.status._tag !== "Pending") return

@@ -81,7 +81,7 @@ export const inOrder = (
     .toSorted((left, right) => Identifier.compare(left.header.executionId, right.header.executionId))
 }
 
-/** What a store that keeps text returns: a copy that nobody else holds. */
+/** A copy that nobody else holds, as a store that keeps text returns it. */
 export const asStored = (json: Json.Json): Json.Json => {
   const copy: Json.Json = JSON.parse(JSON.stringify(json))
   return copy

@@ -7,7 +7,7 @@ import { claim } from "./queue/Claim.ts"
 import { discard, redrive } from "./queue/DeadEvents.ts"
 import { makeEnqueue } from "./queue/Enqueue.ts"
 import { find, lag, list } from "./queue/Entries.ts"
-import { fail, leave } from "./queue/Fail.ts"
+import { fail, markUnclaimed } from "./queue/Fail.ts"
 import { findReady } from "./queue/FindReady.ts"
 
 export const layer = (options: SchemaOptions) =>
@@ -20,7 +20,7 @@ export const layer = (options: SchemaOptions) =>
         findReady: (wanted) => findReady(database, wanted),
         claim: (wanted) => claim(database, wanted),
         fail: (failure) => fail(database, failure),
-        leave: (event) => leave(database, event),
+        markUnclaimed: (event) => markUnclaimed(database, event),
         find: (key) => find(database, key),
         list: (filter) => list(database, filter),
         redrive: (key) => redrive(database, key),

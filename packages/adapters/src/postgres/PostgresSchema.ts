@@ -52,7 +52,7 @@ export const migrate = Effect.fn("PostgresStore.migrate")(function* (
     [migrationNames[1]]: inOrder(processing(sql, schema))
   })
   const applied = yield* sql`create schema if not exists ${sql(schema)}`.pipe(
-    // Of two first migrations at once, one may lose the race to the catalogue; then the schema is there.
+    // One of two concurrent first migrations may lose the race to the catalogue; then the schema exists.
     Effect.retry({
       times: 3,
       while: (error) => error.reason._tag === "UniqueViolation" || sqlState(error) === duplicateSchema

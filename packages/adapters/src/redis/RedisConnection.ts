@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   return connection
 })
 
-/** Of two questions over one connection that hangs, the later must not close what was opened after the earlier. */
+/** Closes the connection, if it is the current one. If two questions hang, the second must not close what the first opened next. */
 const close = (state: State, redis: Redis | undefined) =>
   Effect.sync(() => {
     redis?.disconnect()

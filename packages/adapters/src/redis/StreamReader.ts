@@ -7,7 +7,7 @@ import { type Entries, decodeReply, firstPending, sortEntries, unread } from "./
 
 type Request = Parameters<WakeUpReader["read"]>[0]
 
-/** What a reader knows of the streams. It belongs to one connection, and is lost with it. */
+/** A reader's knowledge of the streams. It belongs to one connection, and is lost with it. */
 interface Session {
   readonly redis: Redis
   /**
@@ -52,7 +52,7 @@ const readWithin = Effect.fnUntraced(function* (reader: Reader, request: Request
   let timeLeft = request.timeout
   while (true) {
     const { received, waited } = yield* readOnce(reader, { ...request, timeout: timeLeft }).pipe(
-      // What the failed read had got is pending, and read again.
+      // The entries that a failed read received are pending, and are read again.
       Effect.onError(() => reader.connection.discard),
       Effect.retry({
         while: (error) => error.isRetryable,

@@ -6,7 +6,7 @@ export const errorReason = <const Tag extends string, Fields extends Schema.Stru
   Schema.Struct({
     _tag: Schema.Literal(tag),
     ...fields,
-    /** What the driver or the server said, where that helps a person. */
+    /** Words of the driver or the server that help a person. */
     detail: Schema.optionalKey(Schema.String),
     /** The driver's own error: for the log, never for branching. */
     cause: Schema.optionalKey(Schema.Defect())

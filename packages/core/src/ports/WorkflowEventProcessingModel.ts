@@ -91,7 +91,7 @@ export class WorkflowEventProcessingModel extends Context.Service<
     }) => Effect.Effect<void, StoreError>
 
     /** Uncounts the attempt and marks the event as unclaimed, for a worker that knows its workflow. */
-    readonly leave: (
+    readonly markUnclaimed: (
       event: Pick<QueuedEvent, "tenant" | "executionId" | "queuePosition">
     ) => Effect.Effect<void, StoreError>
 

@@ -157,7 +157,7 @@ const prepare = Effect.fnUntraced(function* (
   const { header, events } = claim
   const { name, version } = header.workflow
   if (Option.isNone(yield* Effect.option(batch.workflows.get(name, version)))) {
-    yield* batch.queue.leave(events[0])
+    yield* batch.queue.markUnclaimed(events[0])
     batch.ended.add(claim)
     return Result.fail(outcomeOf(claim, { _tag: "UnknownWorkflow", workflow: { name, version } }))
   }

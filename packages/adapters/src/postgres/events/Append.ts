@@ -46,7 +46,7 @@ const commitBatch = (database: Database, commits: Commits) =>
     ? commitAll(database, commits)
     : inTransaction(database, commitInRounds(database, commits))
 
-/** Commits of one execution follow each other, in their order: each round takes the first that is left of each execution. */
+/** Commits of one execution follow each other, in their order: each round takes the first remaining one of each execution. */
 const commitInRounds = Effect.fnUntraced(function* (
   database: Database,
   commits: Commits
@@ -60,14 +60,14 @@ const commitInRounds = Effect.fnUntraced(function* (
   return yield* Effect.forEach(commits, (each) => Effect.orDie(Effect.fromNullishOr(results.get(each))))
 })
 
-/** Of each execution, the first commit that has no result yet. */
+/** The first commit of each execution that has no result yet. */
 const nextRound = (
   commits: Commits,
   results: ReadonlyMap<Commit.Commit, CommitResult>
 ): ReadonlyArray<Commit.Commit> => {
-  const left = commits.filter((each) => !results.has(each))
-  const firsts = new Map(left.toReversed().map((each) => [executionKey(each), each]))
-  return left.filter((each) => firsts.get(executionKey(each)) === each)
+  const remaining = commits.filter((each) => !results.has(each))
+  const firsts = new Map(remaining.toReversed().map((each) => [executionKey(each), each]))
+  return remaining.filter((each) => firsts.get(executionKey(each)) === each)
 }
 
 /** Commits of different executions, each written or refused. Those whose own events are out of time order are not sent. */

@@ -39,10 +39,10 @@ const failed = (database: Database, { cause, event, next }: Failure): Effect.Eff
   }
 }
 
-export const leave = (
+export const markUnclaimed = (
   { sql, tables }: Database,
   { executionId, queuePosition, tenant }: Pick<QueuedEvent.QueuedEvent, "tenant" | "executionId" | "queuePosition">
-): ReturnType<Port["leave"]> =>
+): ReturnType<Port["markUnclaimed"]> =>
   sql`update ${tables.queue} q set attempt_count = greatest(attempt_count - 1, 0), is_unclaimed = true
        where tenant = ${tenant} and execution_id = ${executionId} and queue_position = ${queuePosition}
          and ${isPending(sql, "q")}`.pipe(Effect.asVoid, Effect.mapError(toStoreError("Marking an event as unclaimed")))

@@ -7,7 +7,7 @@ import type { Database } from "../Database.ts"
 import { hasIdempotencyKey } from "../PlannerHints.ts"
 import { type NewColumns, type QueueRow, columnsOf, nullsExcept } from "./QueueRow.ts"
 
-/** An event that was queued, that an entry with its key stands for, or that is refused. Refusals are of the whole call. */
+/** The answer to one event: it was queued, or there is an entry with its key, or it is refused and nothing was queued. */
 export type InsertedRow = {
   /** Which of the events, counted from 1. */
   readonly ordinal: number

@@ -16,7 +16,7 @@ import {
   fail,
   failNext,
   discardNext,
-  leave,
+  markUnclaimed,
   find,
   redrive,
   discard,
@@ -120,7 +120,7 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
       yield* equal("waiting", yield* countsNow, [4, 0, 0])
       yield* equal("the oldest", (yield* lagHere)?.oldestQueuedAt, before?.oldestQueuedAt ?? first.queuedAt)
       yield* claimed(at)
-      yield* leave(first)
+      yield* markUnclaimed(first)
       yield* equal("one left", yield* countsNow, [4, 0, 1])
       yield* failNext(at, "Block")
       yield* equal("one dead", yield* countsNow, [3, 1, 0])
@@ -130,7 +130,7 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
       yield* equal("one skipped", yield* countsNow, [2, 1, 0])
       yield* redrive(second)
       yield* equal("one redriven", yield* countsNow, [3, 0, 0])
-      yield* leave({ ...at, queuePosition: 3 })
+      yield* markUnclaimed({ ...at, queuePosition: 3 })
       yield* equal("another left", yield* countsNow, [3, 0, 1])
       yield* settle(at, 1, 2, [rejected, rejected])
       yield* equal("all but one settled", yield* countsNow, [1, 0, 0])
@@ -158,7 +158,7 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
       yield* fail(mine, "Skip", { attemptCount: 1 })
       yield* redrive(mine)
       yield* claimed(ours)
-      yield* leave({ ...ours, queuePosition: 2 })
+      yield* markUnclaimed({ ...ours, queuePosition: 2 })
       yield* settle(ours, 1, 1, [rejected])
       yield* equal("theirs", yield* queueOf(theirs), before)
       yield* equal("ours", (yield* queueOf(ours)).map(shown), ["a2 Rejected", "a3 Pending"])

@@ -173,13 +173,13 @@ export const discardNext = Effect.fnUntraced(function* (at: ExecutionRef) {
   yield* discard(yield* failNext(at, "Block"))
 })
 
-export const leave = Effect.fnUntraced(function* ({
+export const markUnclaimed = Effect.fnUntraced(function* ({
   executionId,
   queuePosition,
   tenant
 }: Pick<QueuedEvent.QueuedEvent, "tenant" | "executionId" | "queuePosition">) {
   const model = yield* WorkflowEventProcessingModel
-  yield* model.leave({ tenant, executionId, queuePosition })
+  yield* model.markUnclaimed({ tenant, executionId, queuePosition })
 })
 
 export type Key = Pick<QueuedEvent.QueuedEvent, "tenant" | "executionId" | "processingId">

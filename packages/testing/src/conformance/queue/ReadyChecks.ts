@@ -1,4 +1,4 @@
-/** Checks of `findReady` and `leave`: ready executions, unclaimed events, limits. */
+/** Checks of `findReady` and `markUnclaimed`: ready executions, unclaimed events, limits. */
 import { Partition, WorkflowEventModel, WorkflowEventProcessingModel, type WorkflowRef } from "@refold/core"
 import { Array, Effect } from "effect"
 import { equal, holds, present } from "../Check.ts"
@@ -15,7 +15,7 @@ import {
   atOnce,
   fail,
   failNext,
-  leave,
+  markUnclaimed,
   find,
   redrive,
   list,
@@ -33,7 +33,7 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
       const [a, b] = yield* startedBoth()
       const [first] = yield* enqueued(...newEvents(a, 2), newEvent(b, "1"))
       yield* claimed(a)
-      yield* leave(first)
+      yield* markUnclaimed(first)
       yield* equal("the entry", yield* find(first), first)
       yield* equal("ready", yield* ready(a.tenant), ["b"])
       yield* equal("unclaimed", yield* unclaimed(a.tenant), ["a"])
@@ -54,8 +54,8 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
         [yield* ready(a.tenant), yield* unclaimed(a.tenant)],
         [["a", "b"], []]
       )
-      yield* leave(first)
-      yield* leave({ ...first, queuePosition: 9 })
+      yield* markUnclaimed(first)
+      yield* markUnclaimed({ ...first, queuePosition: 9 })
       yield* equal(
         "ready and left, after a settled one is left",
         [yield* ready(a.tenant), yield* unclaimed(a.tenant)],
@@ -77,7 +77,7 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
         yield* accepted({ ...moves(at(id), 0, ["open"]), workflow: kind })
         const [first] = yield* enqueued(...newEvents(at(id), 2))
         yield* claimed(at(id))
-        yield* leave(first)
+        yield* markUnclaimed(first)
       }
       yield* equal("left, but for none", yield* unclaimed(tenant), ["a", "b", "c"])
       yield* equal("left, but for one workflow", yield* unclaimed(tenant, [workflow]), ["b", "c"])
@@ -150,7 +150,7 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
       yield* enqueued(...Array.flatMap(all, (each) => newEvents(each, 20)))
       yield* failNext(delayed, inAnHour)
       yield* failNext(blocked, "Block")
-      yield* leave({ ...unknown, queuePosition: 1 })
+      yield* markUnclaimed({ ...unknown, queuePosition: 1 })
       const model = yield* WorkflowEventProcessingModel
       for (const limitPerTenant of [1, 2, 3, 4, 100]) {
         const found = yield* model.findReady({ of: [partitionCount - 1], limitPerTenant, except: [] })
@@ -172,8 +172,8 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
           yield* equal("how many different executions are found", new Set(mine).size, mine.length)
         }
       }
-      yield* leave({ ...first, queuePosition: 1 })
-      for (const one of others) yield* leave({ ...one, queuePosition: 1 })
+      yield* markUnclaimed({ ...first, queuePosition: 1 })
+      for (const one of others) yield* markUnclaimed({ ...one, queuePosition: 1 })
       const found = yield* model.findReady({ of: "unclaimed", limitPerTenant: 2, except: [] })
       yield* equal("unclaimed", [idsOf(ours)(found).length, idsOf(theirs)(found).length], [1, 2])
     })
