@@ -372,7 +372,7 @@ const bugs: ReadonlyArray<Bug> = [
       }))
     })),
     kit: "WakeUpChannel",
-    breaks: "the first read of a reader tells of a gap, at once; the next ones do not",
+    breaks: "the first read of a reader reports a gap, at once; the next ones do not",
     shows: /the first read:\n.*\n.*\n +at: \.hasGap, expected true, found false/
   }
 ]

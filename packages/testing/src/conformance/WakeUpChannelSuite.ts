@@ -1,26 +1,18 @@
 /**
- * What every `WakeUpChannel` promises, while nothing around it fails.
+ * The promises of every `WakeUpChannel` while nothing around it fails.
  *
  * **Details**
  *
- * Losing, doubling and reordering are allowed, but not on a quiet day: workers that are always late would pass as well.
- * Each check has partitions that no other knows. Their clock must run, as reads wait.
+ * A channel may lose, double and reorder wake-ups, but not on a quiet day: otherwise workers that are always late would pass as
+ * well. Each check has partitions that no other check knows. The clock must run, because reads wait.
  */
-import {
-  type Delivery,
-  WakeUpChannel,
-  type WakeUpChannelError,
-  type WakeUpReader,
-  Identifier,
-  type Received,
-  type WakeUp
-} from "@refold/core"
-import { Array, Duration, Effect, Fiber, Random, Struct } from "effect"
-import { type Check, type ConformanceFailure, equal, holds } from "./Check.ts"
-import { freshTenant, longName, oddNames } from "./Sample.ts"
+import { WakeUpChannel, Identifier, type Received, type WakeUp } from "@refold/core"
+import { Array, Duration, Effect, Fiber } from "effect"
+import { type Check, equal, holds } from "./Check.ts"
+import { longName, oddNames } from "./Sample.ts"
+import { bare, count, long, nothing, numbers, of, on } from "./wakeUps/WakeUpSample.ts"
 
-/** Longer than any check waits if the channel keeps its promises. */
-const long = Duration.seconds(20)
+export { durableWakeUpChannelSuite } from "./wakeUps/DurableChecks.ts"
 
 /** Promises of every channel. */
 export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
@@ -47,7 +39,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "none arrives that was published to other partitions",
+    title: "a wake-up of another partition does not arrive",
     check: on(2, ({ open, publish, wakeUp }, [own, other]) =>
       Effect.gen(function* () {
         const reader = yield* open([own])
@@ -58,7 +50,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "the first read of a reader tells of a gap, at once; the next ones do not",
+    title: "the first read of a reader reports a gap, at once; the next ones do not",
     check: on(1, ({ publish, wakeUp }, [partition]) =>
       Effect.gen(function* () {
         const { reader } = yield* WakeUpChannel
@@ -75,7 +67,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "a read gives `limit` of each partition at most, and the next ones the rest, in order",
+    title: "a read returns at most `limit` wake-ups of each partition, and the next reads return the rest, in order",
     check: on(2, ({ open, publish, wakeUp }, [large, small]) =>
       Effect.gen(function* () {
         const reader = yield* open([large, small])
@@ -91,7 +83,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
               given
             )
           }
-          yield* holds("a read to give some of the wake-ups that are left", received.deliveries.length > 0, reads)
+          yield* holds("a read to return some of the remaining wake-ups", received.deliveries.length > 0, reads)
           reads.push(received)
         }
         const numbersOf = (partition: number) =>
@@ -131,7 +123,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "without partitions a read waits, and gives nothing",
+    title: "a read without partitions waits, and returns nothing",
     check: on(1, ({ open, publish, wakeUp }, [partition]) =>
       Effect.gen(function* () {
         const idle = yield* open([])
@@ -146,7 +138,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "a read that waits is woken by a publication, also when only another partition was woken before",
+    title: "a publication ends a waiting read, also after one that was for another partition only",
     check: on(2, ({ open, publish, wakeUp }, [own, other]) =>
       Effect.gen(function* () {
         const [reader, witness] = [yield* open([own]), yield* open([other])]
@@ -190,7 +182,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "a partition named for the first time may have a gap, and its wake-ups arrive from then on",
+    title: "the wake-ups of a newly named partition arrive from then on; before, there may be a gap",
     check: on(2, ({ open, publish, wakeUp }, [first, second]) =>
       Effect.gen(function* () {
         const reader = yield* open([first])
@@ -204,7 +196,7 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   },
   {
-    title: "acknowledging nothing, twice, or what is of no such partition is fine",
+    title: "acknowledging nothing, acknowledging twice, and acknowledging deliveries of another partition are harmless",
     check: on(2, ({ open, publish, wakeUp }, [partition, other]) =>
       Effect.gen(function* () {
         const reader = yield* open([partition])
@@ -220,208 +212,3 @@ export const wakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
     )
   }
 ]
-
-/** Promises of channels that keep unacknowledged wake-ups. */
-export const durableWakeUpChannelSuite: ReadonlyArray<Check<WakeUpChannel>> = [
-  {
-    title: "what was published before there was a reader arrives, in order",
-    check: on(1, ({ publish, receiver, wakeUp }, [partition]) =>
-      Effect.gen(function* () {
-        const sent = Array.map(numbers(5), (n) => wakeUp(partition, n))
-        yield* publish(sent)
-        const reader = yield* receiver([partition])
-        yield* equal("what arrives", (yield* reader.receive(5)).map(bare), sent)
-      })
-    )
-  },
-  {
-    title:
-      "what a reader got and did not acknowledge comes again to the next one, before what is new, and then no more",
-    check: on(1, ({ open, publish, receiver, wakeUp }, [partition]) =>
-      Effect.gen(function* () {
-        const [old, fresh] = [wakeUp(partition, 1), wakeUp(partition, 2)]
-        yield* publish([old])
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            const reader = yield* receiver([partition])
-            yield* equal("what arrives the first time", (yield* reader.receive(1)).map(bare), [old])
-          })
-        )
-        yield* publish([fresh])
-        const reader = yield* receiver([partition])
-        yield* equal("what arrives the second time", (yield* reader.receive(2)).map(bare), [old, fresh])
-        yield* equal("a read after that", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
-        const another = yield* open([])
-        yield* equal("a read without partitions", yield* another.read({ timeout: Duration.millis(1) }), nothing)
-      })
-    )
-  },
-  {
-    title: "it comes again after its partition is named anew, also when it is more than `limit`",
-    check: on(2, ({ publish, receiver, wakeUp }, [partition, other]) =>
-      Effect.gen(function* () {
-        const sent = Array.map(numbers(7), (n) => wakeUp(partition, n))
-        yield* publish(sent)
-        const reader = yield* receiver([partition])
-        const first = yield* reader.receive(7)
-        yield* equal("what arrives the first time", first.map(bare), sent)
-        yield* reader.acknowledge(first.slice(1, 3))
-        yield* reader.read({ partitions: [other], timeout: Duration.millis(1) })
-        yield* publish([wakeUp(partition, 8)])
-        const reads: Array<Received> = []
-        while (count(reads) < 6) {
-          const received = yield* reader.read({ limit: 2 })
-          yield* holds(
-            "1 or 2 wake-ups from a read with limit 2, as some are left",
-            [1, 2].includes(received.deliveries.length),
-            reads
-          )
-          reads.push(received)
-        }
-        yield* equal(
-          "what arrives the second time",
-          reads.flatMap(({ deliveries }) => deliveries.map(({ executionId }) => executionId)),
-          ["1", "4", "5", "6", "7", "8"]
-        )
-      })
-    )
-  },
-  {
-    title: "more than `limit` of them come again to the next reader, all of them",
-    check: on(1, ({ publish, receiver, wakeUp }, [partition]) =>
-      Effect.gen(function* () {
-        const sent = Array.map(numbers(25), (n) => wakeUp(partition, n))
-        yield* publish(sent)
-        yield* Effect.scoped(Effect.flatMap(receiver([partition]), (reader) => reader.receive(25)))
-        const reader = yield* receiver([partition])
-        const again: Array<Delivery> = []
-        while (again.length < 25) {
-          const { deliveries } = yield* reader.read({ limit: 10 })
-          yield* holds(
-            "a read to give some of the wake-ups that come again; so many came",
-            deliveries.length > 0,
-            again.length
-          )
-          again.push(...deliveries)
-        }
-        yield* equal("what comes again", again.map(bare), sent)
-      })
-    )
-  },
-  {
-    title: "what was acknowledged never comes again, by whomever",
-    check: on(1, ({ publish, receiver, wakeUp }, [partition]) =>
-      Effect.gen(function* () {
-        yield* publish(Array.map(numbers(4), (n) => wakeUp(partition, n)))
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            const [reader, witness] = [yield* receiver([partition]), yield* receiver([])]
-            const deliveries = yield* reader.receive(4)
-            yield* reader.acknowledge(deliveries.slice(0, 1))
-            yield* witness.acknowledge(deliveries.slice(2, 3))
-          })
-        )
-        const reader = yield* receiver([partition])
-        yield* equal(
-          "what comes again",
-          (yield* reader.receive(2)).map(({ executionId }) => executionId),
-          ["2", "4"]
-        )
-        yield* equal("a read after that", yield* reader.read({ timeout: Duration.millis(20) }), nothing)
-      })
-    )
-  }
-]
-
-const nothing: Received = { deliveries: [], hasGap: false }
-
-const numbers = (last: number): Array.NonEmptyReadonlyArray<number> => Array.range(1, last)
-
-const count = (reads: ReadonlyArray<Received>): number =>
-  reads.reduce((sum, { deliveries }) => sum + deliveries.length, 0)
-
-const of = (partition: number) => (wakeUp: WakeUp) => wakeUp.partition === partition
-
-const bare: (delivery: Delivery) => WakeUp = Struct.omit(["deliveryId"])
-
-type Failure = ConformanceFailure | WakeUpChannelError
-
-interface TestReader {
-  readonly acknowledge: WakeUpReader["acknowledge"]
-  /** By default reads the reader's own partitions, at most a thousand wake-ups, for as long as a check waits. */
-  readonly read: (options: Partial<Parameters<WakeUpReader["read"]>[0]>) => Effect.Effect<Received, WakeUpChannelError>
-  /** Reads until it has this many wake-ups. */
-  readonly receive: (
-    wanted: number,
-    partitions?: ReadonlyArray<number>
-  ) => Effect.Effect<ReadonlyArray<Delivery>, Failure>
-}
-
-interface Tools {
-  readonly publish: WakeUpChannel["Service"]["publish"]
-  readonly wakeUp: (partition: number, n: number) => WakeUp
-  readonly receiver: (
-    partitions: ReadonlyArray<number>
-  ) => Effect.Effect<TestReader, WakeUpChannelError, EventStreamReaderScope>
-  /** A reader after its first read, which always reports a gap. Nothing was published before. */
-  readonly open: (partitions: ReadonlyArray<number>) => Effect.Effect<TestReader, Failure, EventStreamReaderScope>
-}
-
-type EventStreamReaderScope = Effect.Services<WakeUpChannel["Service"]["reader"]>
-
-type Partitions = readonly [number, number, ...ReadonlyArray<number>]
-
-/** Runs a check with this many private partitions, at least two. */
-function on<E, R>(
-  partitionCount: number,
-  check: (tools: Tools, partitions: Partitions) => Effect.Effect<void, Failure | E, R>
-) {
-  return Effect.scoped(
-    Effect.gen(function* () {
-      const stream = yield* WakeUpChannel
-      const tenant = yield* freshTenant
-      const base = (yield* Random.nextIntBetween(1, 2 ** 20)) * 1024
-      const others = Array.range(2, Math.max(2, partitionCount - 1)).map((place) => base + place * 2)
-      const receiver: Tools["receiver"] = (own) => Effect.map(stream.reader, (reader) => testReader(reader, own))
-      yield* check(
-        {
-          publish: stream.publish,
-          wakeUp: (partition, n) => ({ partition, tenant, executionId: String(n) }),
-          receiver,
-          open: (own) =>
-            Effect.gen(function* () {
-              const reader = yield* receiver(own)
-              if (own.length === 0) return reader
-              yield* equal("the first read of a reader", yield* reader.read({}), { deliveries: [], hasGap: true })
-              return reader
-            })
-        },
-        [base, base + 2, ...(partitionCount > 2 ? others : [])]
-      )
-    })
-  )
-}
-
-const testReader = ({ acknowledge, read: readFrom }: WakeUpReader, own: ReadonlyArray<number>): TestReader => {
-  let named = own
-  const read: TestReader["read"] = (options) => readFrom({ partitions: named, limit: 1000, timeout: long, ...options })
-  return {
-    acknowledge,
-    read,
-    receive: Effect.fnUntraced(function* (wanted, partitions = own) {
-      named = partitions
-      const deliveries: Array<Delivery> = []
-      while (deliveries.length < wanted) {
-        const received = yield* read({})
-        deliveries.push(...received.deliveries)
-        yield* holds(
-          `${wanted} wake-ups before a read of ${Duration.format(long)} ends with none; these came`,
-          received.deliveries.length > 0 || received.hasGap,
-          deliveries
-        )
-      }
-      yield* equal("how many wake-ups arrive", deliveries.length, wanted)
-      return deliveries
-    })
-  }
-}
