@@ -3,7 +3,6 @@ import { QueuedEventNotFound, WakeUps } from "@refold/runtime"
 import { Identifier, type QueuedEvent, WorkflowEventProcessingModel } from "@refold/core"
 import { Effect, Option, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
-import { present } from "./ExecutionCommands.ts"
 import * as Flags from "./Flags.ts"
 import * as Output from "./Output.ts"
 import * as Store from "./Store.ts"
@@ -24,7 +23,7 @@ const listDeadLetters = Command.make(
   Effect.fnUntraced(function* ({ jsonl, tenant }) {
     const queue = yield* WorkflowEventProcessingModel
     yield* Effect.fromResult(Identifier.check({ tenant: Option.getOrUndefined(tenant) }))
-    const entries = queue.list({ ...present("tenant", tenant), statuses: ["Dead", "Skipped"] })
+    const entries = queue.list({ ...Flags.present("tenant", tenant), statuses: ["Dead", "Skipped"] })
     if (jsonl) return yield* Output.printJsonLines(entries)
     yield* Output.printTable(entries, {
       head: ["processing id", "tenant", "execution", "event", "status", "attempts", "cause"],

@@ -3,7 +3,6 @@ import { type EnqueueError, TypeScriptWorkflowRuntime } from "@refold/runtime"
 import { Array, Effect, FileSystem, Option, Schema, Stdio, Stream } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import * as EventLines from "./EventLines.ts"
-import { present } from "./ExecutionCommands.ts"
 import * as Flags from "./Flags.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
@@ -76,11 +75,11 @@ export const enqueue = Command.make(
         executionId: execution.value,
         submission: {
           event_name: event.value,
-          ...present("to_state", to),
-          ...present("payload", payload),
-          ...present("user_id", user)
+          ...Flags.present("to_state", to),
+          ...Flags.present("payload", payload),
+          ...Flags.present("user_id", user)
         },
-        ...present("idempotencyKey", idempotencyKey)
+        ...Flags.present("idempotencyKey", idempotencyKey)
       })
     })
     const enqueued = yield* Effect.provide(enqueueOne, Store.layerWaking(options))

@@ -1,7 +1,7 @@
 /** Commands about executions: start, submit, replay, history, executions, snapshot. */
 import { ExecutionNotFound, type ReplayDebug, TypeScriptWorkflowRuntime, WorkflowEventSourcing } from "@refold/runtime"
 import { type ExecutionState, WorkflowEventModel, WorkflowExecutionModel, Instant, Identifier } from "@refold/core"
-import { Effect, Option, Record as EffectRecord } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Flags from "./Flags.ts"
 import * as Output from "./Output.ts"
@@ -24,9 +24,9 @@ export const start = Command.make(
       workflow: { name: workflow },
       tenant,
       executionId: execution,
-      ...present("data", data),
-      ...present("userId", user),
-      ...present("idempotencyKey", idempotencyKey)
+      ...Flags.present("data", data),
+      ...Flags.present("userId", user),
+      ...Flags.present("idempotencyKey", idempotencyKey)
     })
     yield* json ? Output.printJson(state) : Output.printLines(...describe(state))
   }, Effect.provide(Store.layer))
@@ -59,11 +59,11 @@ export const submit = Command.make(
       executionId: execution,
       submission: {
         event_name: event,
-        ...present("to_state", to),
-        ...present("payload", payload),
-        ...present("user_id", user)
+        ...Flags.present("to_state", to),
+        ...Flags.present("payload", payload),
+        ...Flags.present("user_id", user)
       },
-      ...present("idempotencyKey", idempotencyKey)
+      ...Flags.present("idempotencyKey", idempotencyKey)
     })
     yield* json ? Output.printJson(state) : Output.printLines(...describe(state))
   }, Effect.provide(Store.layer))
@@ -111,8 +111,8 @@ export const replay = Command.make(
     const replayed = yield* sourcing.replayEvents(execution, tenant, {
       useSnapshots: !noSnapshots,
       debug,
-      ...present("replayUntil", until),
-      ...present("replayTo", to)
+      ...Flags.present("replayUntil", until),
+      ...Flags.present("replayTo", to)
     })
     if (json) return yield* Output.printJson(replayed)
     yield* Output.printLines(
@@ -185,7 +185,7 @@ export const executions = Command.make(
     const model = yield* WorkflowExecutionModel
     yield* Effect.fromResult(Identifier.check({ tenant, state: Option.getOrUndefined(state) }))
     const instant = yield* Effect.transposeOption(Option.map(asOf, (text) => Effect.fromResult(Instant.parse(text))))
-    const headers = model.list({ tenant, ...present("state", state), ...present("asOf", instant) })
+    const headers = model.list({ tenant, ...Flags.present("state", state), ...Flags.present("asOf", instant) })
     if (jsonl) return yield* Output.printJsonLines(headers)
     yield* Output.printTable(headers, {
       head: ["execution", "workflow", "state", "events", "started", "last event"],
@@ -234,10 +234,6 @@ export const snapshot = Command.make(
     { command: "refold snapshot INV-1 --tenant acme", description: "A snapshot of the current state" }
   ])
 )
-
-/** An object with the field, if the option has a value; else an empty one. */
-export const present = <const Name extends string, A>(name: Name, option: Option.Option<A>): Partial<Record<Name, A>> =>
-  Option.isSome(option) ? EffectRecord.singleton(name, option.value) : {}
 
 const describe = (state: ExecutionState.ExecutionState): ReadonlyArray<string> => [
   ...Output.pairs([

@@ -1,5 +1,5 @@
 /** Flags and arguments that several commands take. */
-import { Config, Redacted, Schema } from "effect"
+import { Config, Option, Record as EffectRecord, Redacted, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
 
 export const tenant = Flag.String("tenant").pipe(Flag.withMetavar("T"), Flag.withDescription("Tenant of the data"))
@@ -85,3 +85,7 @@ export const namespace = Flag.String("namespace").pipe(
     () => "a name, here or in REFOLD_NAMESPACE"
   )
 )
+
+/** An object with the field, if the flag has a value; else an empty one. */
+export const present = <const Name extends string, A>(name: Name, option: Option.Option<A>): Partial<Record<Name, A>> =>
+  Option.isSome(option) ? EffectRecord.singleton(name, option.value) : {}

@@ -5,7 +5,6 @@ import { PostgresStore } from "@refold/adapters/postgres"
 import { WorkflowEventModel, Identifier } from "@refold/core"
 import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { present } from "./ExecutionCommands.ts"
 import * as Flags from "./Flags.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
@@ -126,7 +125,7 @@ export const verify = Command.make(
     yield* Effect.fromResult(Identifier.check({ tenant: Option.getOrUndefined(tenant) }))
     const report = yield* Progress.during((show) =>
       Verification.verify({
-        ...present("tenant", tenant),
+        ...Flags.present("tenant", tenant),
         onProgress: (count) => show({ label: "events verified", count })
       })
     )

@@ -3,7 +3,6 @@ import { Worker } from "@refold/runtime"
 import { Identifier, WorkflowEventProcessingModel } from "@refold/core"
 import { Effect, Layer, Option, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
-import { present } from "./ExecutionCommands.ts"
 import * as Flags from "./Flags.ts"
 import { Signals } from "./Signals.ts"
 import * as Store from "./Store.ts"
@@ -59,7 +58,7 @@ export const worker = Command.make(
     })
     const workerId = yield* Effect.provide(
       Effect.scoped(work),
-      Worker.layer({ drainTimeout, ...present("workerId", id) }).pipe(
+      Worker.layer({ drainTimeout, ...Flags.present("workerId", id) }).pipe(
         Layer.provideMerge(Store.layerWaking({ redis, namespace }))
       )
     )
