@@ -117,8 +117,8 @@ export class Explaining extends Context.Service<
 }
 
 /**
- * SQL of the adapter that guides the planner, by its name in `PlannerHints`, and the simple form that says the same. A parameter
- * that is no longer needed stays in the statement.
+ * SQL of the adapter that guides the planner, by its name in `PlannerHints`, and the simple form that says the same. A
+ * parameter that is no longer needed stays in the statement.
  */
 const simpleForms = {
   expectFewRows: (text: string) =>

@@ -29,14 +29,14 @@ type Without<Options> = { readonly [Name in keyof Options]?: undefined }
  *
  * **Details**
  *
- * The format is the given one, or else that of the name (`.csv`, `.xes`, `.jsonl`, `.ndjson`, also before `.gz`), or else that
- * of the content. gzip is recognised by the content. Memory does not grow with the file: one row has at most 16 Mi characters.
- * Every run of the stream reads the file again.
+ * The format is the given one, or else that of the name (`.csv`, `.xes`, `.jsonl`, `.ndjson`, also before `.gz`), or
+ * else that of the content. gzip is recognised by the content. Memory does not grow with the file: one row has at most
+ * 16 Mi characters. Every run of the stream reads the file again.
  *
  * **Errors**
  *
- * `EventLogError` at the first problem. The rows before it come through, except, where the file itself is damaged (gzip, UTF-8,
- * CSV quotes), those of the same 64 KiB.
+ * `EventLogError` at the first problem. The rows before it come through, except, where the file itself is damaged
+ * (gzip, UTF-8, CSV quotes), those of the same 64 KiB.
  */
 export const read = (source: Source): Stream.Stream<ImportedRow, EventLogError, FileSystem.FileSystem> =>
   LogText.read(source.path).pipe(

@@ -6,9 +6,10 @@ import { Schema } from "effect"
  *
  * **Details**
  *
- * `MissingColumn`: the header lacks a column. `MissingValue`: a row lacks its case, activity or time. `InvalidText`: PostgreSQL or
- * JSON could not hold the text (bytes that are not UTF-8, NUL, half a surrogate pair, a key `__proto__`). `TooLarge`: a single row
- * is longer than {@link maxRowLength}. `InvalidOption` is the caller's mistake; all others are the file's.
+ * `MissingColumn`: the header lacks a column. `MissingValue`: a row lacks its case, activity or time. `InvalidText`:
+ * PostgreSQL or JSON could not hold the text (bytes that are not UTF-8, NUL, half a surrogate pair, a key `__proto__`).
+ * `TooLarge`: a single row is longer than {@link maxRowLength}. `InvalidOption` is the caller's mistake; all others are
+ * the file's.
  */
 export const Reason = Schema.Literals([
   "FileUnreadable",
@@ -32,7 +33,9 @@ export type Reason = typeof Reason.Type
 /** The longest row, in UTF-16 code units (16 Mi). Without a bound, a missing quote would fill the memory. */
 export const maxRowLength = 16 * 1024 * 1024
 
-/** A problem, without the name of the file. `problem` is the rest of a sentence that begins with the file and the line. */
+/**
+ * A problem, without the name of the file. `problem` is the rest of a sentence that begins with the file and the line.
+ */
 export const Problem = Schema.Struct({
   reason: Reason,
   /** 1-based line of the unpacked file. */

@@ -52,7 +52,9 @@ export const fromFormat = (timeFormat: string): Result.Result<EventTime, Problem
   )
 }
 
-/** Y is the year of a week, and D the day of a year. Nobody who writes them means that, and date-fns prints a warning. */
+/**
+ * Y is the year of a week, and D the day of a year. Nobody who writes them means that, and date-fns prints a warning.
+ */
 const withoutWeekYear = /^(?:'[^']*'|[^'YD])*$/
 
 /** Supplies the parts that a format leaves out, and the century of `yy`. */

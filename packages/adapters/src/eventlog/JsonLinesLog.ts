@@ -11,9 +11,9 @@ import * as RowReader from "./RowReader.ts"
  *
  * **Details**
  *
- * Reads `execution_id`, `event_name` and `created_at`, and, if they are neither absent nor null, `event_type`, `user_id` and
- * `payload`. Ignores the other fields of an exported event. All events must have the same `tenant`, if they have one: executions of
- * two tenants could have one id.
+ * Reads `execution_id`, `event_name` and `created_at`, and, if they are neither absent nor null, `event_type`,
+ * `user_id` and `payload`. Ignores the other fields of an exported event. All events must have the same `tenant`, if
+ * they have one: executions of two tenants could have one id.
  */
 export const read = (text: Stream.Stream<string, Problem>): Stream.Stream<ImportedRow, Problem> =>
   RowReader.run(text, open)

@@ -28,8 +28,8 @@ export const read = (path: string): Stream.Stream<string, Problem, FileSystem.Fi
   )
 
 /**
- * Collects elements into a head until it is long enough or the stream ends. Then passes on the head, and the whole stream with the
- * head in it.
+ * Collects elements into a head until it is long enough or the stream ends. Then passes on the head, and the whole
+ * stream with the head in it.
  */
 export const peek =
   <A, B, E2, R2>(
@@ -45,7 +45,9 @@ export const peek =
       )
     )
 
-/** Also unpacks files of several gzip members, as parallel packers write them. `DecompressionStream` would refuse those. */
+/**
+ * Also unpacks files of several gzip members, as parallel packers write them. `DecompressionStream` would refuse those.
+ */
 const gunzip = (bytes: Stream.Stream<Uint8Array, Problem>): Stream.Stream<Uint8Array, Problem> =>
   Stream.unwrap(
     Effect.map(Stream.toReadableStreamEffect(bytes), (readable) =>

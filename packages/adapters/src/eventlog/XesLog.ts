@@ -17,9 +17,9 @@ export interface Options {
  *
  * **Details**
  *
- * The payload has the event's own attributes other than the standard four. Numbers and booleans stay what they are; numbers that
- * JSON cannot hold exactly (`NaN`, beyond 2^53) stay text. Attributes of the log, of traces and of attributes, globals, lists and
- * containers are left out. A DOCTYPE is refused, and so are its entities.
+ * The payload has the event's own attributes other than the standard four. Numbers and booleans stay what they are;
+ * numbers that JSON cannot hold exactly (`NaN`, beyond 2^53) stay text. Attributes of the log, of traces and of
+ * attributes, globals, lists and containers are left out. A DOCTYPE is refused, and so are its entities.
  */
 export const read = (text: Stream.Stream<string, Problem>, options: Options): Stream.Stream<ImportedRow, Problem> =>
   RowReader.run(text, () => open(new Set(options.missing).add("")))

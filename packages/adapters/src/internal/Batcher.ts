@@ -13,11 +13,13 @@ export interface Options<Item, A, E> {
   /** Up to this many waiting calls go in one batch: smaller batches end sooner, and cost more commits. */
   readonly minBatchSize: number
   /**
-   * Whether a lone call first yields once, so that calls of the same tick join it: the answers of one batch bring many callers
-   * at once. The yield takes a hundredth of a millisecond, and saves their commits.
+   * Whether a lone call first yields once, so that calls of the same tick join it: the answers of one batch bring many
+   * callers at once. The yield takes a hundredth of a millisecond, and saves their commits.
    */
   readonly yieldsFirst: boolean
-  /** Whether every call would fail in the same way by itself. Otherwise, each call of a failed batch runs again alone. */
+  /**
+   * Whether every call would fail in the same way by itself. Otherwise, each call of a failed batch runs again alone.
+   */
   readonly isEverybodys: (error: E) => boolean
 }
 
@@ -40,7 +42,10 @@ export const make = <Item, A, E>(options: Options<Item, A, E>) =>
 
 // --- Decisions --------------------------------------------------------------------------------------------------------
 
-/** Whether a call runs directly, in the fiber of its caller: no other call is open, so there is none to share a batch with. */
+/**
+ * Whether a call runs directly, in the fiber of its caller: no other call is open, so there is none to share a batch
+ * with.
+ */
 export const runsDirectly = (openCount: number): boolean => openCount === 1
 
 /**

@@ -29,7 +29,9 @@ export const layer = Layer.effect(
   })
 )
 
-/** The header as it was; undefined before the first event. Nothing follows completion, so only the last event completes. */
+/**
+ * The header as it was; undefined before the first event. Nothing follows completion, so only the last event completes.
+ */
 const headerAsOf = ({ events, header }: Execution, asOf: Instant.Instant): ExecutionHeader | undefined => {
   const last = events.findLast((event) => event.created_at <= asOf)
   if (last === undefined) return undefined

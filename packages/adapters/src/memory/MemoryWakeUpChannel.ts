@@ -32,7 +32,10 @@ export const layer = Layer.effect(
         }),
       reader: Effect.sync(() => {
         let isFirst = true
-        /** Id of the last delivery of each partition that the last read named. A new partition is read from its first one. */
+        /**
+         * Id of the last delivery of each partition that the last read named. A new partition is read from its first
+         * one.
+         */
         let lastRead = new Map<number, number>()
 
         const unread = (partition: number): ReadonlyArray<readonly [id: number, delivery: Delivery]> => {

@@ -7,8 +7,8 @@
  *
  * **Gotchas**
  *
- * A process id means nothing on another machine: do not share the directory over a network. Worker threads of one process have
- * the same id.
+ * A process id means nothing on another machine: do not share the directory over a network. Worker threads of one
+ * process have the same id.
  */
 import { StoreError } from "@refold/core"
 import { Effect, Result } from "effect"
@@ -38,7 +38,10 @@ export const acquire = (directory: string) => {
   /** A link appears together with its content, so nobody sees a lock without an owner. */
   const create = attempt(() => link(own, path))
 
-  /** Several processes may find the lock stale: only one can rename it. A process that renamed a newer lock puts it back. */
+  /**
+   * Several processes may find the lock stale: only one can rename it. A process that renamed a newer lock puts it
+   * back.
+   */
   const takeOver = Effect.gen(function* () {
     const owner = yield* attempt(() => readFile(path, "utf8"))
     if (owner !== String(process.pid) && isAlive(Number(owner))) return yield* locked(owner)

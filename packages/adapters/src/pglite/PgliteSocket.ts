@@ -1,6 +1,6 @@
 /**
- * PGlite as a socket: a stream of PostgreSQL's wire protocol that is answered in this process. So the ordinary client, with its
- * types, errors, transactions and migrations, works on the embedded database.
+ * PGlite as a socket: a stream of PostgreSQL's wire protocol that is answered in this process. So the ordinary client,
+ * with its types, errors, transactions and migrations, works on the embedded database.
  */
 import type { PGlite } from "@electric-sql/pglite"
 import { Duplex } from "node:stream"
@@ -52,8 +52,8 @@ export class PgliteSocket extends Duplex {
   }
 
   /**
-   * The session outlives the connection, but its open transaction and prepared statements must not. A connection that never
-   * started, such as that of a cancel request, does not reset the session of another.
+   * The session outlives the connection, but its open transaction and prepared statements must not. A connection that
+   * never started, such as that of a cancel request, does not reset the session of another.
    */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const reset = this.#database.closed || !this.#isStarted ? Promise.resolve() : this.#reset()

@@ -1,4 +1,7 @@
-/** Transactions that callers open on the store's client: the store's calls are part of them, and are rolled back with them. */
+/**
+ * Transactions that callers open on the store's client: the store's calls are part of them, and are rolled back with
+ * them.
+ */
 import { Context, Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
 

@@ -38,7 +38,9 @@ const find = (
     Effect.mapError(toStoreError("Finding an execution"))
   )
 
-/** One look-up by key for each id: a plan kept from when the table was small would read all of the tenant's executions. */
+/**
+ * One look-up by key for each id: a plan kept from when the table was small would read all of the tenant's executions.
+ */
 const findMany = (
   { sql, tables: { executions } }: Database.Named,
   { executionIds, tenant }: Parameters<Port["findMany"]>[0]
@@ -95,8 +97,8 @@ const pageNow = ({ sql, tables: { executions } }: Database.Named, { after, batch
          order by execution_id || '' limit ${batchSize}`
 
 /**
- * The headers as they were. Nothing follows completion, so only an execution's last event can be the one that completed it.
- * The page is cut before the events are looked up, because each execution in it has one at the instant.
+ * The headers as they were. Nothing follows completion, so only an execution's last event can be the one that completed
+ * it. The page is cut before the events are looked up, because each execution in it has one at the instant.
  */
 const pageAsOf = (
   { sql, tables: { events, executions } }: Database.Named,

@@ -47,8 +47,8 @@ export const reasonOf = (error: SqlError): StoreErrorReason => {
     case "42703":
       return { _tag: "SchemaMissing" }
   }
-  // Class 53 is a lack of resources, 57 an operator's intervention such as a shutdown; 25P03 ends a session that was idle in
-  // a transaction.
+  // Class 53 is a lack of resources, 57 an operator's intervention such as a shutdown; 25P03 ends a session that was
+  // idle in a transaction.
   if (code !== undefined && /^(53|57|25P03)/.test(code)) return { _tag: "Unavailable", isRetryable: true }
   return {
     _tag: "Refused",

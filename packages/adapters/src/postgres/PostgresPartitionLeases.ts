@@ -13,8 +13,8 @@ import type { SchemaOptions } from "./PostgresSchema.ts"
  *
  * **Details**
  *
- * The row of a partition outlives its lease: a lease that was given back is one that expired long ago. All that a worker
- * holds expires with the worker's own row.
+ * The row of a partition outlives its lease: a lease that was given back is one that expired long ago. All that a
+ * worker holds expires with the worker's own row.
  *
  * **Errors**
  *
@@ -41,9 +41,10 @@ export const layer = (options: SchemaOptions) =>
  *
  * **Details**
  *
- * The lock on the table of workers is the only one that anybody waits for, so there is no deadlock; and it keeps nobody from
- * reading. Neither statement takes a snapshot: the statements that follow see what the last holder wrote, at any isolation
- * level. The server cuts off a holder that freezes or loses its network, since nobody could take over from it otherwise.
+ * The lock on the table of workers is the only one that anybody waits for, so there is no deadlock; and it keeps nobody
+ * from reading. Neither statement takes a snapshot: the statements that follow see what the last holder wrote, at any
+ * isolation level. The server cuts off a holder that freezes or loses its network, since nobody could take over from it
+ * otherwise.
  */
 const oneAtATime = <A, E>({ sql, tables: { workers } }: Database.Database, effect: Effect.Effect<A, E>) =>
   sql`set local idle_in_transaction_session_timeout = '2s'`.pipe(
@@ -70,8 +71,8 @@ const renew = Effect.fnUntraced(function* (
 })
 
 /**
- * The clock of all statements here. Unlike now(), it is not the start of the transaction, which may lie long before the lock was
- * taken; unlike clock_timestamp(), it is the same throughout a statement.
+ * The clock of all statements here. Unlike now(), it is not the start of the transaction, which may lie long before the
+ * lock was taken; unlike clock_timestamp(), it is the same throughout a statement.
  */
 const clock = "statement_timestamp()"
 

@@ -37,8 +37,8 @@ export const tables = (sql: SqlClient.SqlClient, { schema = defaultSchema }: Sch
  *
  * **Details**
  *
- * `partitionCount` is for a new namespace only: an existing one keeps its count. Returns the names of the migrations that
- * were applied.
+ * `partitionCount` is for a new namespace only: an existing one keeps its count. Returns the names of the migrations
+ * that were applied.
  */
 export const migrate = Effect.fn("PostgresStore.migrate")(function* (
   options: SchemaOptions & { readonly partitionCount?: number } = {}

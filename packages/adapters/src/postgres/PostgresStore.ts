@@ -31,9 +31,9 @@ export const layerWith = (options: SchemaOptions) =>
 export const layer = layerWith({})
 
 /**
- * Generic plans, because planning each call costs more than a plan that knows the lengths of the arrays gains. No JIT, because no
- * statement runs long enough, although a plan for arrays of any length looks as if it did. Index scans only, because each look-up
- * has its index, and a plan that was made while a table was small would read all of it for ever.
+ * Generic plans, because planning each call costs more than a plan that knows the lengths of the arrays gains. No JIT,
+ * because no statement runs long enough, although a plan for arrays of any length looks as if it did. Index scans only,
+ * because each look-up has its index, and a plan that was made while a table was small would read all of it for ever.
  */
 const startupParameters = {
   plan_cache_mode: "force_generic_plan",
@@ -47,8 +47,8 @@ const startupParameters = {
  *
  * **Gotchas**
  *
- * Its sessions keep their plans and prefer indexes, which suits the statements of the store. Use another client for reports that
- * read whole tables.
+ * Its sessions keep their plans and prefer indexes, which suits the statements of the store. Use another client for
+ * reports that read whole tables.
  *
  * **Errors**
  *

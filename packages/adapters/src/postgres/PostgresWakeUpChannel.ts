@@ -3,13 +3,13 @@
  *
  * **Details**
  *
- * Every reader hears every wake-up of its schema, and keeps those of the partitions that it was asked for. Nothing is stored:
- * wake-ups that no reader heard are found by sweeping, and acknowledging does nothing.
+ * Every reader hears every wake-up of its schema, and keeps those of the partitions that it was asked for. Nothing is
+ * stored: wake-ups that no reader heard are found by sweeping, and acknowledging does nothing.
  *
  * **Gotchas**
  *
- * A NOTIFY within a writing transaction holds up all other commits: publish outside of one. A pooler that gives a connection to
- * each transaction, as PgBouncer may, does not carry LISTEN.
+ * A NOTIFY within a writing transaction holds up all other commits: publish outside of one. A pooler that gives a
+ * connection to each transaction, as PgBouncer may, does not carry LISTEN.
  */
 import { PgClient, PgConnection } from "@effect/sql-pg"
 import { type WakeUp, WakeUpChannel, WakeUpChannelError, type WakeUpReader } from "@refold/core"

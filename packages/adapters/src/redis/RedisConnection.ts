@@ -3,9 +3,10 @@
  *
  * **Details**
  *
- * The driver neither reconnects nor queues nor resends. Its resending doubles writes. Without it, a command that was in flight
- * when the connection broke is never answered or, by its watchdog for blocked reads, is answered as if the time were over and all
- * was well. Here every question is answered or fails in bounded time, and a caller can tell that it has a new connection.
+ * The driver neither reconnects nor queues nor resends. Its resending doubles writes. Without it, a command that was in
+ * flight when the connection broke is never answered or, by its watchdog for blocked reads, is answered as if the time
+ * were over and all was well. Here every question is answered or fails in bounded time, and a caller can tell that it
+ * has a new connection.
  */
 import { WakeUpChannelError } from "@refold/core"
 import { Duration, Effect, Redacted, Semaphore } from "effect"
@@ -52,7 +53,10 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   return connection
 })
 
-/** Closes the connection, if it is the current one. If two questions hang, the second must not close what the first opened next. */
+/**
+ * Closes the connection, if it is the current one. If two questions hang, the second must not close what the first
+ * opened next.
+ */
 const close = (state: State, redis: Redis | undefined) =>
   Effect.sync(() => {
     redis?.disconnect()

@@ -6,8 +6,8 @@ import { WakeUpChannelError, type WakeUpChannelErrorReason } from "@refold/core"
  *
  * **Gotchas**
  *
- * Only the first word of the server's answer is kept. The driver attaches the whole command to its error, which for AUTH
- * holds the password.
+ * Only the first word of the server's answer is kept. The driver attaches the whole command to its error, which for
+ * AUTH holds the password.
  */
 export const toChannelError =
   (operation: string) =>

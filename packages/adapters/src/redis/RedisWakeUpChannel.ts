@@ -3,13 +3,13 @@
  *
  * **Details**
  *
- * Each partition has one stream with one consumer group. A group begins at 0, not at `$`, so that it sees entries that were
- * published before there was a reader. Acknowledged entries are deleted, so that a stream holds unread and unacknowledged entries
- * only; trimming by length would lose some of those.
+ * Each partition has one stream with one consumer group. A group begins at 0, not at `$`, so that it sees entries that
+ * were published before there was a reader. Acknowledged entries are deleted, so that a stream holds unread and
+ * unacknowledged entries only; trimming by length would lose some of those.
  *
  * A partition has one owner, by its lease, so all readers use one consumer name. The new owner of a partition finds the
- * unacknowledged entries of the last one among the pending entries of that consumer. There is nothing to claim after an idle
- * time, and there are no dead consumers to delete, which would drop their pending entries.
+ * unacknowledged entries of the last one among the pending entries of that consumer. There is nothing to claim after an
+ * idle time, and there are no dead consumers to delete, which would drop their pending entries.
  */
 import { WakeUpChannel, WakeUpChannelError } from "@refold/core"
 import { Config, Effect, Layer, Redacted, Semaphore } from "effect"
@@ -29,8 +29,8 @@ export interface RedisOptions {
  *
  * **Details**
  *
- * The layer opens also while Redis cannot be reached; until it can, work is found by sweeping. Reads wait for Redis as long as
- * they would wait for a wake-up, and then fail.
+ * The layer opens also while Redis cannot be reached; until it can, work is found by sweeping. Reads wait for Redis as
+ * long as they would wait for a wake-up, and then fail.
  *
  * **Errors**
  *

@@ -68,7 +68,9 @@ export interface Sorted {
   readonly cursors: ReadonlyMap<number, string>
 }
 
-/** Sorts the entries of one read. A partition whose pending entries filled the limit continues after the last of them. */
+/**
+ * Sorts the entries of one read. A partition whose pending entries filled the limit continues after the last of them.
+ */
 export const sortEntries = (
   entries: Entries,
   read: {

@@ -11,8 +11,8 @@ type Request = Parameters<WakeUpReader["read"]>[0]
 interface Session {
   readonly redis: Redis
   /**
-   * Where each partition that the last read named is continued. Of other partitions there may be no group yet, and pending
-   * entries of another owner.
+   * Where each partition that the last read named is continued. Of other partitions there may be no group yet, and
+   * pending entries of another owner.
    */
   cursors: ReadonlyMap<number, string>
   /** When all pending entries were last read from the first. */
@@ -31,8 +31,8 @@ const operation = "Reading wake-ups"
 const maxBlock = Duration.seconds(5)
 
 /**
- * How often all pending entries are read again. The server may have delivered some to a connection that it did not know to be
- * dead yet, after a new connection had read the pending entries.
+ * How often all pending entries are read again. The server may have delivered some to a connection that it did not know
+ * to be dead yet, after a new connection had read the pending entries.
  */
 const restartEvery = Duration.seconds(10)
 

@@ -1,6 +1,6 @@
 /**
- * Leases: which worker owns which partition, for how long. They only save work: of two commits to one execution, the second
- * fails on its expected position or on the queue cursor.
+ * Leases: which worker owns which partition, for how long. They only save work: of two commits to one execution, the
+ * second fails on its expected position or on the queue cursor.
  */
 import type { Instant } from "../event/Instant.ts"
 
@@ -16,11 +16,11 @@ export interface Lease {
  *
  * **Details**
  *
- * `leases` are those not expired; `workers` are all that are alive. Once every worker has renewed twice, shares differ by
- * one at most and sum to `partitionCount`. From then on no partition moves until a worker comes or goes, and then no more
- * partitions move than must. A worker with more than its share gives up its highest partitions; a worker with less takes
- * free ones, lowest first, and waits for those that others give up. Where the count does not divide evenly, a worker that
- * already holds one partition more than others keeps it.
+ * `leases` are those not expired; `workers` are all that are alive. Once every worker has renewed twice, shares differ
+ * by one at most and sum to `partitionCount`. From then on no partition moves until a worker comes or goes, and then no
+ * more partitions move than must. A worker with more than its share gives up its highest partitions; a worker with less
+ * takes free ones, lowest first, and waits for those that others give up. Where the count does not divide evenly, a
+ * worker that already holds one partition more than others keeps it.
  *
  * **Gotchas**
  *
@@ -42,8 +42,8 @@ export const share = (options: {
   const minimum = Math.floor(partitionCount / workers.size)
   const counts = new Map<string, number>()
   for (const owner of owners.values()) counts.set(owner, (counts.get(owner) ?? 0) + 1)
-  // Workers that keep one partition above the minimum before this one: those that already have one more; if this one has
-  // one more as well, only those with a lower id.
+  // Workers that keep one partition above the minimum before this one: those that already have one more; if this one
+  // has one more as well, only those with a lower id.
   const preferred = [...workers].filter(
     (other) => (counts.get(other) ?? 0) > minimum && (own.length <= minimum || other < workerId)
   )

@@ -19,7 +19,10 @@ export const of = (tenant: string, executionId: string, count: number): number =
 
 const mix = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193)
 
-/** Adds the UTF-8 bytes of the text to the hash. ASCII text is hashed by code unit: to encode it takes five times as long. */
+/**
+ * Adds the UTF-8 bytes of the text to the hash. ASCII text is hashed by code unit: to encode it takes five times as
+ * long.
+ */
 const hashText = (before: number, text: string): number => {
   let hash = before
   for (let index = 0; index < text.length; index++) {

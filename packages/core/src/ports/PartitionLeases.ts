@@ -8,8 +8,9 @@ export class PartitionLeases extends Context.Service<
   PartitionLeases,
   {
     /**
-     * Reports that the worker is alive, and gives it its fair share of the partitions for `duration` from now: `Lease.share`
-     * among the workers whose last renewal has not expired. Returns all the leases that it holds, by partition.
+     * Reports that the worker is alive, and gives it its fair share of the partitions for `duration` from now:
+     * `Lease.share` among the workers whose last renewal has not expired. Returns all the leases that it holds, by
+     * partition.
      *
      * **Details**
      *

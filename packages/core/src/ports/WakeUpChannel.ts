@@ -1,4 +1,6 @@
-/** Port: the channel that wakes workers. It may lose, repeat and reorder wake-ups: that costs latency, never an event. */
+/**
+ * Port: the channel that wakes workers. It may lose, repeat and reorder wake-ups: that costs latency, never an event.
+ */
 import type { Array, Duration, Effect, Scope } from "effect"
 import { Context, Schema } from "effect"
 import { errorMessage, errorReason } from "./ErrorReason.ts"
@@ -18,19 +20,22 @@ export interface Delivery extends WakeUp {
 /** The answer of one read. */
 export interface Received {
   readonly deliveries: ReadonlyArray<Delivery>
-  /** Whether wake-ups may have been lost: look into the queue itself. True for the first read that names a partition. */
+  /**
+   * Whether wake-ups may have been lost: look into the queue itself. True for the first read that names a partition.
+   */
   readonly hasGap: boolean
 }
 
 export interface WakeUpReader {
   /**
-   * Waits at most `timeout` for wake-ups of these partitions. Returns at most `limit` of each partition, in their order.
+   * Waits at most `timeout` for wake-ups of these partitions. Returns at most `limit` of each partition, in their
+   * order.
    *
    * **Details**
    *
-   * A channel that keeps wake-ups until they are acknowledged first returns the unacknowledged ones, whichever reader got
-   * them: for each partition that the last successful read did not name, and for all partitions after a failure. It may
-   * return them again at other times too. A read without partitions waits and returns nothing.
+   * A channel that keeps wake-ups until they are acknowledged first returns the unacknowledged ones, whichever reader
+   * got them: for each partition that the last successful read did not name, and for all partitions after a failure. It
+   * may return them again at other times too. A read without partitions waits and returns nothing.
    *
    * **Errors**
    *
@@ -98,7 +103,10 @@ export class WakeUpChannel extends Context.Service<
     /** Publishes wake-ups, in one go: call it after the commit of the events that they announce. */
     readonly publish: (wakeUps: Array.NonEmptyReadonlyArray<WakeUp>) => Effect.Effect<void, WakeUpChannelError>
 
-    /** A reader with a connection of its own. Readers of the same partition would share its wake-ups: let only its owner read. */
+    /**
+     * A reader with a connection of its own. Readers of the same partition would share its wake-ups: let only its owner
+     * read.
+     */
     readonly reader: Effect.Effect<WakeUpReader, WakeUpChannelError, Scope.Scope>
   }
 >()("@refold/core/ports/WakeUpChannel") {}

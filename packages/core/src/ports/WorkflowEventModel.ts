@@ -13,20 +13,20 @@ export class WorkflowEventModel extends Context.Service<
     readonly partitionCount: number
 
     /**
-     * Whether the caller has an open transaction on the store's client. Its writes join that transaction and may be rolled
-     * back. Always false for a store without such transactions.
+     * Whether the caller has an open transaction on the store's client. Its writes join that transaction and may be
+     * rolled back. Always false for a store without such transactions.
      */
     readonly isInTransaction: Effect.Effect<boolean>
 
     /**
-     * Writes commits of different executions. Each is written whole or not at all, independently of the others. Returns the
-     * results in the same order.
+     * Writes commits of different executions. Each is written whole or not at all, independently of the others. Returns
+     * the results in the same order.
      *
      * **Details**
      *
      * Stamps `recorded_at`, and `created_at` if the event has none, under the lock of the partition: the later of the
-     * store's clock and the execution's last event. Assigns positions and offsets without gaps. Settles queued events in
-     * the same write as their events.
+     * store's clock and the execution's last event. Assigns positions and offsets without gaps. Settles queued events
+     * in the same write as their events.
      *
      * The whole call fails as `Refused`, and nothing is written, if the tenant already has an event id, or an execution
      * already has an idempotency key.
@@ -36,9 +36,9 @@ export class WorkflowEventModel extends Context.Service<
     ) => Effect.Effect<Array.NonEmptyReadonlyArray<Result.Result<Committed, CommitRefused>>, StoreError>
 
     /**
-     * Events of one execution, in order of position: after `after`, up to `to`, created at `until` or earlier. Empty for
-     * an unknown execution. With `until`, waits for commits in progress that may have such an instant, so an answer given
-     * once never changes.
+     * Events of one execution, in order of position: after `after`, up to `to`, created at `until` or earlier. Empty
+     * for an unknown execution. With `until`, waits for commits in progress that may have such an instant, so an answer
+     * given once never changes.
      */
     readonly read: (options: {
       readonly tenant: string
@@ -50,7 +50,10 @@ export class WorkflowEventModel extends Context.Service<
       readonly batchSize?: number
     }) => Stream.Stream<WorkflowEvent, StoreError>
 
-    /** Every event of a tenant, or of a range of executions (bounds included), by execution id (in order of UTF-8 bytes) and position. */
+    /**
+     * Every event of a tenant, or of a range of executions (bounds included), by execution id (in order of UTF-8 bytes)
+     * and position.
+     */
     readonly readTenant: (options: {
       readonly tenant: string
       readonly fromExecutionId?: string
@@ -58,7 +61,10 @@ export class WorkflowEventModel extends Context.Service<
       readonly batchSize?: number
     }) => Stream.Stream<WorkflowEvent, StoreError>
 
-    /** At most `limit` events of a partition's feed after an offset, in order. An event that is not visible yet has a higher offset. */
+    /**
+     * At most `limit` events of a partition's feed after an offset, in order. An event that is not visible yet has a
+     * higher offset.
+     */
     readonly readFeed: (options: {
       readonly partition: number
       readonly after: number

@@ -42,23 +42,24 @@ export class WorkflowEventProcessingModel extends Context.Service<
   WorkflowEventProcessingModel,
   {
     /**
-     * Stores events, all or none. Events of one execution get the next queue positions, in order. Returns the entries in the
-     * order of the events.
+     * Stores events, all or none. Events of one execution get the next queue positions, in order. Returns the entries
+     * in the order of the events.
      *
      * **Details**
      *
-     * The executions must exist and must not be complete, unless their log has the idempotency key. If the queue has the key,
-     * the call adds nothing and returns the existing entry, whatever its status. The call waits for other writers that have
-     * queued events to the same execution and not committed yet, so positions become visible in order. Inside a caller's
-     * transaction on the same client, it joins that transaction.
+     * The executions must exist and must not be complete, unless their log has the idempotency key. If the queue has
+     * the key, the call adds nothing and returns the existing entry, whatever its status. The call waits for other
+     * writers that have queued events to the same execution and not committed yet, so positions become visible in
+     * order. Inside a caller's transaction on the same client, it joins that transaction.
      */
     readonly enqueue: (
       events: Array.NonEmptyReadonlyArray<NewQueuedEvent>
     ) => Effect.Effect<Array.NonEmptyReadonlyArray<QueueEntry>, IdempotencyConflict | QueueClosed | StoreError>
 
     /**
-     * Executions whose next event is pending and due: in these partitions, without unclaimed work; with `"unclaimed"`, only
-     * unclaimed work, in all partitions. At most `limitPerTenant` per tenant and partition, so that no tenant hides another.
+     * Executions whose next event is pending and due: in these partitions, without unclaimed work; with `"unclaimed"`,
+     * only unclaimed work, in all partitions. At most `limitPerTenant` per tenant and partition, so that no tenant
+     * hides another.
      */
     readonly findReady: (options: {
       readonly of: ReadonlyArray<number> | "unclaimed"
@@ -68,13 +69,14 @@ export class WorkflowEventProcessingModel extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<ExecutionRef>, StoreError>
 
     /**
-     * Claims the next pending events of each execution, at most `limit`, and counts an attempt of the first one. Executions
-     * without a due event are absent from the answer.
+     * Claims the next pending events of each execution, at most `limit`, and counts an attempt of the first one.
+     * Executions without a due event are absent from the answer.
      *
      * **Details**
      *
-     * After an attempt that never ended, the event is claimed alone, because it may have ended the process. Do not call it
-     * inside a transaction of your own: a store may commit the attempt count asynchronously, and your writes with it.
+     * After an attempt that never ended, the event is claimed alone, because it may have ended the process. Do not call
+     * it inside a transaction of your own: a store may commit the attempt count asynchronously, and your writes with
+     * it.
      */
     readonly claim: (options: {
       readonly executions: Array.NonEmptyReadonlyArray<ExecutionRef>
@@ -83,7 +85,9 @@ export class WorkflowEventProcessingModel extends Context.Service<
       readonly ignoreDelay?: boolean
     }) => Effect.Effect<ReadonlyArray<Claim>, StoreError>
 
-    /** Ends an attempt without a result. Changes nothing if the event is no longer pending, or is at another attempt. */
+    /**
+     * Ends an attempt without a result. Changes nothing if the event is no longer pending, or is at another attempt.
+     */
     readonly fail: (options: {
       readonly event: Pick<QueuedEvent, "tenant" | "executionId" | "queuePosition" | "attemptCount">
       readonly cause: string
@@ -99,7 +103,10 @@ export class WorkflowEventProcessingModel extends Context.Service<
       options: ExecutionRef & ({ readonly processingId: string } | { readonly idempotencyKey: string })
     ) => Effect.Effect<Option.Option<QueueEntry>, StoreError>
 
-    /** Entries of a tenant, or of all, with these statuses: by tenant, execution id (in order of UTF-8 bytes), queue position. */
+    /**
+     * Entries of a tenant, or of all, with these statuses: by tenant, execution id (in order of UTF-8 bytes), queue
+     * position.
+     */
     readonly list: (options: {
       readonly tenant?: string
       readonly executionId?: string
@@ -108,8 +115,9 @@ export class WorkflowEventProcessingModel extends Context.Service<
     }) => Stream.Stream<QueueEntry, StoreError>
 
     /**
-     * Sets a dead or skipped event back to pending and resets its attempts. A dead event keeps its queue position, a skipped
-     * one moves to the end. Returns the entry; none if there is no such event, or it is neither dead nor skipped.
+     * Sets a dead or skipped event back to pending and resets its attempts. A dead event keeps its queue position, a
+     * skipped one moves to the end. Returns the entry; none if there is no such event, or it is neither dead nor
+     * skipped.
      */
     readonly redrive: (options: {
       readonly tenant: string

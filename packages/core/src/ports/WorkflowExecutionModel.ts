@@ -7,7 +7,10 @@ import { Position } from "../event/Position.ts"
 import { WorkflowRef } from "../workflow/WorkflowRef.ts"
 import type { StoreError } from "./StoreError.ts"
 
-/** Summary of an execution that needs no replay. `startedAt` and `updatedAt` are the instants of its first and last events. */
+/**
+ * Summary of an execution that needs no replay. `startedAt` and `updatedAt` are the instants of its first and last
+ * events.
+ */
 export const ExecutionHeader = Schema.Struct({
   tenant: Identifier,
   executionId: Identifier,
@@ -35,8 +38,8 @@ export class WorkflowExecutionModel extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<ExecutionHeader>, StoreError>
 
     /**
-     * Headers of a tenant, in all states or in one, by execution id (in order of UTF-8 bytes): now, or as of an instant,
-     * events of that instant included. Executions that had not started then are left out.
+     * Headers of a tenant, in all states or in one, by execution id (in order of UTF-8 bytes): now, or as of an
+     * instant, events of that instant included. Executions that had not started then are left out.
      */
     readonly list: (options: {
       readonly tenant: string

@@ -9,8 +9,8 @@ export class WorkflowSnapshotModel extends Context.Service<
   WorkflowSnapshotModel,
   {
     /**
-     * The newest snapshot with the fingerprint within the bounds: `position` at most `to`, last event not after `until`. If
-     * there is none, the newest snapshot with another fingerprint.
+     * The newest snapshot with the fingerprint within the bounds: `position` at most `to`, last event not after
+     * `until`. If there is none, the newest snapshot with another fingerprint.
      */
     readonly find: (options: {
       readonly tenant: string
@@ -26,13 +26,19 @@ export class WorkflowSnapshotModel extends Context.Service<
       readonly executionId: string
     }) => Effect.Effect<ReadonlyArray<number>, StoreError>
 
-    /** Stores the snapshot in place of one at the same position, and removes those at the pruned positions: both or neither. */
+    /**
+     * Stores the snapshot in place of one at the same position, and removes those at the pruned positions: both or
+     * neither.
+     */
     readonly save: (options: {
       readonly snapshot: Snapshot
       readonly prune: ReadonlyArray<number>
     }) => Effect.Effect<void, StoreError>
 
-    /** Every snapshot of a tenant, or of a range of executions (bounds included), by execution id (in order of UTF-8 bytes) and position. */
+    /**
+     * Every snapshot of a tenant, or of a range of executions (bounds included), by execution id (in order of UTF-8
+     * bytes) and position.
+     */
     readonly readTenant: (options: {
       readonly tenant: string
       readonly fromExecutionId?: string

@@ -3,12 +3,12 @@
  *
  * **Details**
  *
- * Partitions belong to the whole store, not to a tenant. So these checks, unlike those of the other ports, run one after
- * another, in a store where no other worker renews leases; in any order, and over any data. Each check begins by proving
- * that all partitions are free, and ends by releasing the workers that it made, also when it fails.
+ * Partitions belong to the whole store, not to a tenant. So these checks, unlike those of the other ports, run one
+ * after another, in a store where no other worker renews leases; in any order, and over any data. Each check begins by
+ * proving that all partitions are free, and ends by releasing the workers that it made, also when it fails.
  *
- * Every check holds for any number of partitions: run them with 1, with a few, and with 64. The store's clock must run: two
- * checks wait for leases of a millisecond to expire.
+ * Every check holds for any number of partitions: run them with 1, with a few, and with 64. The store's clock must run:
+ * two checks wait for leases of a millisecond to expire.
  */
 import { type Lease, Instant, PartitionLeases, type StoreError, WorkflowEventModel } from "@refold/core"
 import { Array, Duration, Effect, Schema } from "effect"

@@ -3,8 +3,8 @@
  *
  * **Details**
  *
- * A channel may lose, double and reorder wake-ups, but not on a quiet day: otherwise workers that are always late would pass as
- * well. Each check has partitions that no other check knows. The clock must run, because reads wait.
+ * A channel may lose, double and reorder wake-ups, but not on a quiet day: otherwise workers that are always late would
+ * pass as well. Each check has partitions that no other check knows. The clock must run, because reads wait.
  */
 import { WakeUpChannel, Identifier, type Received, type WakeUp } from "@refold/core"
 import { Array, Duration, Effect, Fiber } from "effect"

@@ -1,4 +1,6 @@
-/** The inbox of a reader: wake-ups that it has heard and nobody has read, of the partitions that it was last asked for. */
+/**
+ * The inbox of a reader: wake-ups that it has heard and nobody has read, of the partitions that it was last asked for.
+ */
 import type { Delivery, Received, WakeUpChannelError } from "@refold/core"
 import { Effect, Latch, Option } from "effect"
 import { decodePayload } from "./Notification.ts"

@@ -46,7 +46,10 @@ const commitBatch = (database: Database, commits: Commits) =>
     ? commitAll(database, commits)
     : inTransaction(database, commitInRounds(database, commits))
 
-/** Commits of one execution follow each other, in their order: each round takes the first remaining one of each execution. */
+/**
+ * Commits of one execution follow each other, in their order: each round takes the first remaining one of each
+ * execution.
+ */
 const commitInRounds = Effect.fnUntraced(function* (
   database: Database,
   commits: Commits
@@ -70,7 +73,9 @@ const nextRound = (
   return remaining.filter((each) => firsts.get(executionKey(each)) === each)
 }
 
-/** Commits of different executions, each written or refused. Those whose own events are out of time order are not sent. */
+/**
+ * Commits of different executions, each written or refused. Those whose own events are out of time order are not sent.
+ */
 const commitAll = Effect.fnUntraced(
   function* (database: Database, commits: Commits) {
     const sent = commits.filter((each) => Commit.findTimeReversal(each, undefined) === undefined)

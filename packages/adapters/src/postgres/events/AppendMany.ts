@@ -8,7 +8,9 @@ import type { Database, Named } from "../Database.ts"
 import { expectFewRows } from "../PlannerHints.ts"
 import type { StampRow } from "./StampRow.ts"
 
-/** An event or a settlement, with the number of its commit and its own number within the commit, both counted from 1. */
+/**
+ * An event or a settlement, with the number of its commit and its own number within the commit, both counted from 1.
+ */
 interface Numbered<A> {
   readonly commitOrdinal: number
   readonly ordinal: number
@@ -24,17 +26,17 @@ const numbered = <A>(
   )
 
 /**
- * The whole append: a commit whose execution is where it expects it is written, and has a row in the answer; another writes
- * nothing, and has none.
+ * The whole append: a commit whose execution is where it expects it is written, and has a row in the answer; another
+ * writes nothing, and has none.
  *
  * **Details**
  *
- * One statement is one round trip, and one transaction without a `begin` and a `commit`. Its parts, in order: `commit` is the
- * input. `locked` takes the partitions, always in the same order, so that appends never deadlock. `stamp` reads the clock,
- * once all are locked. `started` and `moved` write the headers of new and of existing executions, where their position is the
- * expected one: that is the compare-and-set. `written` are the commits that passed. `advanced` takes their offsets from the
- * partitions' counters, and `placed` gives each commit its own. `inserted` are their events, and `settled` the queued events
- * that they answer.
+ * One statement is one round trip, and one transaction without a `begin` and a `commit`. Its parts, in order: `commit`
+ * is the input. `locked` takes the partitions, always in the same order, so that appends never deadlock. `stamp` reads
+ * the clock, once all are locked. `started` and `moved` write the headers of new and of existing executions, where
+ * their position is the expected one: that is the compare-and-set. `written` are the commits that passed. `advanced`
+ * takes their offsets from the partitions' counters, and `placed` gives each commit its own. `inserted` are their
+ * events, and `settled` the queued events that they answer.
  */
 export const appendMany = (
   { partitionCount, sql, tables }: Database,
@@ -139,7 +141,9 @@ const eventRows = (
   ) as e (commit_ordinal, ordinal, event_id, event_name, event_type, from_state, to_state, user_id, payload,
     schema_version, created_at, metadata, idempotency_key)`
 
-/** The first pending event of each queue is locked in the order in which claims lock it, so that the two never deadlock. */
+/**
+ * The first pending event of each queue is locked in the order in which claims lock it, so that the two never deadlock.
+ */
 const settle = (
   { sql, tables: { queue } }: Named,
   rows: ReadonlyArray<Numbered<Settlement>>

@@ -10,8 +10,8 @@ import type { StampRow } from "./StampRow.ts"
  *
  * **Gotchas**
  *
- * The clock is read in a query around the one that locks: a `select … for update` reads its own columns before it has the
- * lock.
+ * The clock is read in a query around the one that locks: a `select … for update` reads its own columns before it has
+ * the lock.
  */
 export const appendOne = ({ partitionCount, sql, tables }: Database, commit: Commit.Commit, event: Commit.NewEvent) => {
   const { events, executions, partitions } = tables

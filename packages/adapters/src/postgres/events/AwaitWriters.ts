@@ -6,14 +6,14 @@ import type { Named } from "../Database.ts"
 import { sqlState } from "../PostgresFailure.ts"
 
 /**
- * Waits for the commits in progress in a partition, or in all: they may have been stamped `until` or earlier, and not be
- * visible yet. Later commits are stamped later, also if `until` is this very millisecond or the next: the query sleeps until
- * that is over, within its condition, so that it takes the locks afterwards.
+ * Waits for the commits in progress in a partition, or in all: they may have been stamped `until` or earlier, and not
+ * be visible yet. Later commits are stamped later, also if `until` is this very millisecond or the next: the query
+ * sleeps until that is over, within its condition, so that it takes the locks afterwards.
  *
  * **Gotchas**
  *
- * A session that is read-only, or whose role may not update partitions, cannot wait. There the answer for the last instants
- * is provisional.
+ * A session that is read-only, or whose role may not update partitions, cannot wait. There the answer for the last
+ * instants is provisional.
  */
 export const awaitWriters = (
   { sql, tables: { partitions } }: Named,

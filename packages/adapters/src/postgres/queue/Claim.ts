@@ -37,7 +37,10 @@ export const claim = (database: Database, options: ClaimOptions) =>
 const isSameExecution = (left: ClaimedRow, right: ClaimedRow): boolean =>
   left.tenant === right.tenant && left.execution_id === right.execution_id
 
-/** After an attempt that never ended, the event is claimed alone. One row more than the limit tells whether there is more. */
+/**
+ * After an attempt that never ended, the event is claimed alone. One row more than the limit tells whether there is
+ * more.
+ */
 const toClaim = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<ClaimedRow>, limit: number) {
   const [first] = rows
   const count = first.now_attempt_count > 1 ? 1 : limit
@@ -58,9 +61,9 @@ const toClaim = Effect.fnUntraced(function* (rows: Array.NonEmptyReadonlyArray<C
  *
  * **Details**
  *
- * The statement reads the events as they were when it began, so it must not count an event that became pending since. The count
- * need not survive a crash of the server, whose sessions the work would not survive either: the commit does not wait for the
- * disk, unless it is the caller's.
+ * The statement reads the events as they were when it began, so it must not count an event that became pending since.
+ * The count need not survive a crash of the server, whose sessions the work would not survive either: the commit does
+ * not wait for the disk, unless it is the caller's.
  */
 const claimRows = (database: Database, options: ClaimOptions, isInCallersTransaction: boolean) => {
   const { sql, tables } = database

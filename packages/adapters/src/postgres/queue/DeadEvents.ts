@@ -27,8 +27,8 @@ const redriveDead = (database: Database, key: EntryKey) => {
 }
 
 /**
- * A skipped event gets a position at the end. The statement takes that position only for an event that it has locked and found
- * skipped: an unused position would be a gap, at which the execution would wait for ever.
+ * A skipped event gets a position at the end. The statement takes that position only for an event that it has locked
+ * and found skipped: an unused position would be a gap, at which the execution would wait for ever.
  */
 const redriveSkipped = (database: Database, key: EntryKey) => {
   const { sql, tables } = database

@@ -34,8 +34,8 @@ export const find = (
 const defaultBatchSize = 1000
 
 /**
- * Statuses go into the statement as text, not as parameters: of a parameter the server could not know that the index of some
- * statuses has them all.
+ * Statuses go into the statement as text, not as parameters: of a parameter the server could not know that the index of
+ * some statuses has them all.
  */
 const statusTexts: Readonly<Record<QueuedEvent.Status["_tag"], string>> = {
   Pending: "'Pending'",

@@ -52,9 +52,10 @@ export const markUnclaimed = (
  *
  * **Details**
  *
- * Locks in the order of a commit: the execution, then the event. It looks at the event once the execution is locked: a claim or
- * a redrive in progress must not leave a pending event behind the queue cursor. So the cursor moves to where the event was
- * settled, which may be another position than when the statement began: a redrive may have given it a new one since.
+ * Locks in the order of a commit: the execution, then the event. It looks at the event once the execution is locked: a
+ * claim or a redrive in progress must not leave a pending event behind the queue cursor. So the cursor moves to where
+ * the event was settled, which may be another position than when the statement began: a redrive may have given it a new
+ * one since.
  */
 export const giveUp = (
   { sql, tables }: Database,

@@ -25,8 +25,8 @@ export const findReady = (
   )
 
 /**
- * Jumps from tenant to tenant, and from execution to execution, along the index of pending events. So it costs as many look-ups
- * as there are executions, however long their queues are.
+ * Jumps from tenant to tenant, and from execution to execution, along the index of pending events. So it costs as many
+ * look-ups as there are executions, however long their queues are.
  */
 const readyOf = ({ sql, tables }: Database, partitions: ReadonlyArray<number>, limitPerTenant: number) => {
   const { executions, queue } = tables

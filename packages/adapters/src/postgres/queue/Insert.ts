@@ -7,7 +7,9 @@ import type { Database } from "../Database.ts"
 import { hasIdempotencyKey } from "../PlannerHints.ts"
 import { type NewColumns, type QueueRow, columnsOf, nullsExcept } from "./QueueRow.ts"
 
-/** The answer to one event: it was queued, or there is an entry with its key, or it is refused and nothing was queued. */
+/**
+ * The answer to one event: it was queued, or there is an entry with its key, or it is refused and nothing was queued.
+ */
 export type InsertedRow = {
   /** Which of the events, counted from 1. */
   readonly ordinal: number
@@ -30,10 +32,10 @@ export const insert = (database: Database, events: Array.NonEmptyReadonlyArray<Q
  *
  * **Details**
  *
- * The parts of the statement, in order: `known` are events whose key the queue knows, and whether the request is another one.
- * `closed` are events of executions that are complete or do not exist, unless the log knows their key. If there is one of
- * another request or one that is closed, `fresh` is empty; otherwise it is what the queue does not know. `counted` takes their
- * positions from the lengths of the queues, in one order, so that two calls never deadlock.
+ * The parts of the statement, in order: `known` are events whose key the queue knows, and whether the request is
+ * another one. `closed` are events of executions that are complete or do not exist, unless the log knows their key. If
+ * there is one of another request or one that is closed, `fresh` is empty; otherwise it is what the queue does not
+ * know. `counted` takes their positions from the lengths of the queues, in one order, so that two calls never deadlock.
  */
 const insertMany = (database: Database, events: Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>) => {
   const { sql, tables } = database
@@ -110,8 +112,8 @@ const inputRows = (
     request_hash, ordinal)`
 
 /**
- * Queues a single event without a key, as most come, to an execution that is open; otherwise writes nothing, and has no row in
- * the answer. Takes less than half the time of `insertMany`.
+ * Queues a single event without a key, as most come, to an execution that is open; otherwise writes nothing, and has no
+ * row in the answer. Takes less than half the time of `insertMany`.
  */
 const insertOne = ({ partitionCount, sql, tables }: Database, event: QueuedEvent.NewQueuedEvent) => {
   const { executions, queue, queueLengths } = tables

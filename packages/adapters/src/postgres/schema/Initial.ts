@@ -3,11 +3,12 @@
  *
  * **Details**
  *
- * Every key begins with `tenant`, except the one of the feed, which crosses the tenants of a partition. Text is compared by byte,
- * so that the order is the same on every machine. `json` keeps what was written: no key moves, no number is rounded.
+ * Every key begins with `tenant`, except the one of the feed, which crosses the tenants of a partition. Text is
+ * compared by byte, so that the order is the same on every machine. `json` keeps what was written: no key moves, no
+ * number is rounded.
  *
- * No column has a `check`, because the server would compile it for every statement. The way in which the store counts ensures
- * what it would check, and `Verification` finds violations.
+ * No column has a `check`, because the server would compile it for every statement. The way in which the store counts
+ * ensures what it would check, and `Verification` finds violations.
  */
 import type { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
@@ -37,8 +38,8 @@ const partitionsTable = (sql: SqlClient.SqlClient, { partitions }: Tables, parti
 ]
 
 /**
- * The index of states has values of its own, so that no look-up by tenant and execution can take it: a plan made while the table
- * is small takes any index that fits, and is kept.
+ * The index of states has values of its own, so that no look-up by tenant and execution can take it: a plan made while
+ * the table is small takes any index that fits, and is kept.
  */
 const executionsTable = (sql: SqlClient.SqlClient, { executions }: Tables): Statements => [
   sql`create table ${executions} (
@@ -101,8 +102,9 @@ const snapshotsTable = (sql: SqlClient.SqlClient, { executions, snapshots }: Tab
   )`
 
 /**
- * Events never change. Headers and partitions are never deleted: that replaces foreign keys, whose check for every event is a
- * third of the cost of an append. The one statement that writes events also writes their header and their partition.
+ * Events never change. Headers and partitions are never deleted: that replaces foreign keys, whose check for every
+ * event is a third of the cost of an append. The one statement that writes events also writes their header and their
+ * partition.
  */
 const triggers = (sql: SqlClient.SqlClient, schema: string, { events, executions, partitions }: Tables): Statements => {
   const refuseChange = sql(`${schema}.refuse_change`)

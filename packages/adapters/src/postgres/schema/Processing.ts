@@ -3,9 +3,9 @@
  *
  * **Details**
  *
- * The row of an execution in `queue_lengths` hands out the positions of its queue. Its lock lasts until the writer commits, so
- * positions become visible in their order. It is not the header of the execution, so that a long transaction of a caller holds
- * up only other writers to the same queue.
+ * The row of an execution in `queue_lengths` hands out the positions of its queue. Its lock lasts until the writer
+ * commits, so positions become visible in their order. It is not the header of the execution, so that a long
+ * transaction of a caller holds up only other writers to the same queue.
  */
 import type { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
