@@ -20,6 +20,7 @@ interface Source {
 interface Node {
   readonly type: string
   readonly start: number
+  readonly end: number
   readonly [field: string]: unknown
 }
 
@@ -297,6 +298,61 @@ const cycles = (
   return found
 }
 
+// --- Length -----------------------------------------------------------------------------------------------------------
+
+const maxFileLines = 400
+const maxFunctionLines = 80
+
+/** A comment line that begins so says why something long is one thing. */
+const reason = /^\s*(?:\/\/|\/?\*+)\s*One thing: \S/m
+
+const functions = new Set(["ArrowFunctionExpression", "FunctionDeclaration", "FunctionExpression"])
+
+/** The innermost of these that holds a function is what a comment stands above. */
+const commented = new Set([
+  "ExportDefaultDeclaration",
+  "ExportNamedDeclaration",
+  "ExpressionStatement",
+  "FunctionDeclaration",
+  "MethodDefinition",
+  "Property",
+  "PropertyDefinition",
+  "ReturnStatement",
+  "VariableDeclaration"
+])
+
+const linesOf = (text: string) => text.split("\n").length
+
+/** The comment that ends on the line above, where there is one. */
+const commentAbove = (text: string, offset: number): string => {
+  const above = text.slice(0, text.lastIndexOf("\n", offset) + 1)
+  return /(?:(?<=^|\n)[ \t]*(?:\/\*(?:[^*]|\*(?!\/))*\*\/[ \t]*|\/\/[^\n]*)\n)+$/.exec(above)?.[0] ?? ""
+}
+
+/** One line per file and per function that is too long and gives no reason. A function inside another counts for both. */
+const oversized = ({ path, text }: Source): ReadonlyArray<string> => {
+  if (!library(path)) return []
+  const found: Array<string> = []
+  const lineCount = linesOf(text.trimEnd())
+  const head = /^(?:\s|\/\/.*\n|\/\*[^]*?\*\/)*/.exec(text)?.[0] ?? ""
+  if (lineCount > maxFileLines && !reason.test(head)) found.push(`${path} has ${lineCount} lines`)
+  const visit = (value: unknown, holder: Node | undefined): void => {
+    if (Array.isArray(value)) return value.forEach((each) => visit(each, holder))
+    if (!isNode(value)) return
+    const isExported = holder?.type.startsWith("Export") === true && value.type.endsWith("Declaration")
+    const next = commented.has(value.type) && !isExported ? value : holder
+    const length = linesOf(text.slice(value.start, value.end))
+    if (functions.has(value.type) && length > maxFunctionLines) {
+      const isExplained = reason.test(commentAbove(text, next?.start ?? value.start))
+      const line = linesOf(text.slice(0, value.start))
+      if (!isExplained) found.push(`${path}:${line} is a function of ${length} lines`)
+    }
+    Object.values(value).forEach((each) => visit(each, next))
+  }
+  visit(parseAst(text, { lang: "ts" }, path), undefined)
+  return found
+}
+
 // --- The test ---------------------------------------------------------------------------------------------------------
 
 const sources = globSync(["packages/*/src/**/*.ts", "examples/**/*.ts", "test/**/*.ts"], {
@@ -311,6 +367,10 @@ describe("Architecture", () => {
 
   it("holds in every file", () => {
     assert.deepStrictEqual(sources.flatMap(violations), [])
+  })
+
+  it(`has no file over ${maxFileLines} lines and no function over ${maxFunctionLines}, unless a comment says why`, () => {
+    assert.deepStrictEqual(sources.flatMap(oversized), [])
   })
 
   it("has no import cycles", () => {
@@ -384,6 +444,31 @@ describe("Architecture rules bite", () => {
       allowed.flatMap(([path, text]) => violations({ path, text })),
       []
     )
+  })
+
+  it("and a file or a function that is too long is found, unless the comment above it says why it is one thing", () => {
+    const path = "packages/core/src/A.ts"
+    const lines = (count: number) => "a()\n".repeat(count)
+    const ofFile = (comment: string, count: number) => oversized({ path, text: `${comment}${lines(count)}` })
+    const closure = (comment: string, count: number) =>
+      `export const b = 1\n${comment}export const c = d(() => {\n${lines(count)}})\n`
+    const ofFunction = (comment: string, count: number) => oversized({ path, text: closure(comment, count) })
+
+    assert.deepStrictEqual(ofFile("", 400), [])
+    assert.deepStrictEqual(ofFile("", 401), [`${path} has 401 lines`])
+    assert.deepStrictEqual(ofFile("/**\n * A list.\n *\n * One thing: a list.\n */\n", 401), [])
+    assert.deepStrictEqual(ofFile("/** A list. */\n", 400), [`${path} has 401 lines`])
+    assert.deepStrictEqual(ofFunction("", 78), [])
+    assert.deepStrictEqual(ofFunction("", 79), [`${path}:2 is a function of 81 lines`])
+    assert.deepStrictEqual(ofFunction("// One thing: a statement.\n", 79), [])
+    assert.deepStrictEqual(ofFunction("/** Runs.\n * One thing: a statement. */\n", 79), [])
+    assert.deepStrictEqual(ofFunction("// One thing: a statement.\n\n", 79), [`${path}:4 is a function of 81 lines`])
+    // A reason is for what is directly below it: a long function inside gives its own.
+    const inner = `const e = () => {\n${lines(79)}}\n`
+    assert.deepStrictEqual(oversized({ path, text: `// One thing: b.\nconst b = () => {\n${inner}}\n` }), [
+      `${path}:3 is a function of 81 lines`
+    ])
+    assert.deepStrictEqual(oversized({ path: "test/A.test.ts", text: lines(500) }), [])
   })
 
   it("and a cycle between folders is found, though no file is in one", () => {
