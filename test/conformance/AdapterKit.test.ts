@@ -95,7 +95,7 @@ describe("The kits of an adapter", () => {
       const unfit = yield* Effect.flip(checkAdapter(throwing, { kits: ["WorkflowExecutionModel"] }))
       assert.match(
         unfit.message,
-        /^\d+ of 13 promises are broken\n\nWorkflowExecutionModel promises: the header says .*\n +find is not written yet\n/
+        /^\d+ of 13 promises are broken\n\nWorkflowExecutionModel promises: the header is .*\n +find is not written yet\n/
       )
     })
   )

@@ -104,7 +104,7 @@ const bugs: ReadonlyArray<Bug> = [
         )
     })),
     kit: "WorkflowEventModel",
-    breaks: "an import that goes back in time is refused with the event it broke on, and writes nothing",
+    breaks: "an import with decreasing instants is refused with the first such event, and writes nothing",
     shows: /the log:\n +expected: \[\]\n +found: \[\{"event_id":/
   },
   {
@@ -124,7 +124,7 @@ const bugs: ReadonlyArray<Bug> = [
       })
     })),
     kit: "WorkflowEventModel",
-    breaks: "of a batch, the good commits are written whole and the others not at all",
+    breaks: "in a batch, each accepted commit is written whole, and a refused one not at all",
     shows: /answers:\n.*\n.*\n +at: \[1\], expected "1 2", found "PositionConflict 0 0"/
   },
   {
@@ -140,8 +140,7 @@ const bugs: ReadonlyArray<Bug> = [
       })
     })),
     kit: "WorkflowEventModel",
-    breaks:
-      "of commits that race for one position one is written, and the others are refused with where it then stands",
+    breaks: "when commits race for one position, one is written, and the others are refused with the new position",
     shows: /the answers at position 1:/
   },
   {
@@ -154,7 +153,7 @@ const bugs: ReadonlyArray<Bug> = [
       )
     ),
     kit: "WorkflowEventModel",
-    breaks: "created_at never decreases and equals recorded_at, whatever the clock says",
+    breaks: "created_at never decreases and equals recorded_at, even if the clock steps back",
     shows: /instants after one of the future:[^]*at: \[0\]\[0\], expected "9998-07-01T00:00:00.000Z", found "1970/
   },
   {
@@ -174,7 +173,7 @@ const bugs: ReadonlyArray<Bug> = [
       )
     ),
     kit: "WorkflowEventModel",
-    breaks: "a payload of null is not an absent one",
+    breaks: "a payload of null differs from an absent one",
     shows: /the payload:\n +expected: null\n +found: undefined/
   },
   {
@@ -211,7 +210,7 @@ const bugs: ReadonlyArray<Bug> = [
         )
     })),
     kit: "WorkflowEventModel",
-    breaks: "a read keeps to its bounds, however many events it reads at a time",
+    breaks: "a read respects its bounds, for every batch size",
     shows: /all, 1 at a time:[^]*at: \[1\], which is missing/
   },
   {
@@ -260,7 +259,7 @@ const bugs: ReadonlyArray<Bug> = [
         })
     })),
     kit: "WorkflowExecutionModel",
-    breaks: "one tenant's executions are unknown to another",
+    breaks: "one tenant does not see another tenant's executions",
     // Either of them may come first.
     shows: /found:\n +expected: "(?:ours"\n +found: "theirs|theirs"\n +found: "ours)"/
   },
@@ -275,7 +274,7 @@ const bugs: ReadonlyArray<Bug> = [
         )
     })),
     kit: "WorkflowExecutionModel",
-    breaks: "lists by execution id in order of UTF-8 bytes, however many it reads at a time",
+    breaks: "lists by execution id in order of UTF-8 bytes, for every batch size",
     shows: /now, 1 at a time:[^]*at: \[7\], expected "\uff21", found "😀"/
   },
   {
@@ -285,7 +284,7 @@ const bugs: ReadonlyArray<Bug> = [
         Stream.filter(model.list(options), ({ startedAt }) => asOf === undefined || startedAt <= asOf)
     })),
     kit: "WorkflowExecutionModel",
-    breaks: "a header as of an instant is what it was after the last event not after it",
+    breaks: "a header as of an instant is the header after the last event up to that instant",
     shows: /as of second 10:[^]*at: \.isComplete, expected false, found true/
   },
   {
@@ -294,7 +293,8 @@ const bugs: ReadonlyArray<Bug> = [
       find: (options) => model.find({ ...options, fingerprint: "" })
     })),
     kit: "WorkflowSnapshotModel",
-    breaks: "finds the highest position of the fingerprint within the bounds, else the highest of another",
+    breaks:
+      "finds the snapshot at the highest position with the fingerprint within the bounds, else one with another fingerprint",
     shows: /within \{\}:\n +expected: "mine 4"\n +found: "third 8"/
   },
   {
@@ -303,7 +303,7 @@ const bugs: ReadonlyArray<Bug> = [
       save: ({ snapshot }) => model.save({ snapshot, prune: [] })
     })),
     kit: "WorkflowSnapshotModel",
-    breaks: "saving removes what is pruned, never the snapshot itself, and minds no position that is not there",
+    breaks: "saving removes the pruned snapshots, never the saved one, and ignores unknown positions",
     shows: /positions:\n +expected: \[3,4\]\n +found: \[1,2,3,4\]/
   },
   {
@@ -312,7 +312,7 @@ const bugs: ReadonlyArray<Bug> = [
       enqueue: (asked) => model.enqueue(Array.map(asked, ({ idempotencyKey: _key, ...event }) => event))
     })),
     kit: "WorkflowEventProcessingModel",
-    breaks: "an event with a known key adds nothing and gives the entry it led to, also after that was settled",
+    breaks: "an event with a known key adds nothing and returns the first entry, even after it was settled",
     shows: /the entry, queued again:[^]*at: \[0\]\.\w+, expected/
   },
   {
@@ -330,7 +330,8 @@ const bugs: ReadonlyArray<Bug> = [
         )
     })),
     kit: "WorkflowEventProcessingModel",
-    breaks: "a claim gives the header, the count of settled and the next events in order; the first counts an attempt",
+    breaks:
+      "a claim returns the header, the settled count and the next events in order, and counts an attempt of the first",
     shows: /the claim:\n +expected: "a after 0: 1 \(attempt 1\), 2, 3"\n +found: "a after 0: 1, 2, 3"/
   },
   {

@@ -7,7 +7,7 @@ import { accepted, freshTenant, imports, moves, oddNames, workflow } from "./Sam
 /** Every promise of the port, as a check. */
 export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | WorkflowExecutionModel>> = [
   {
-    title: "the header says where the last commit left the execution",
+    title: "the header is the state of the execution after its last commit",
     check: Effect.gen(function* () {
       const at = { tenant: yield* freshTenant, executionId: "one" }
       const [first, second] = yield* accepted(moves(at, 0, ["1", "2"]))
@@ -32,7 +32,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "the times of an imported execution are its events' own",
+    title: "the times of an imported execution are those of its events",
     check: Effect.gen(function* () {
       const at = { tenant: yield* freshTenant, executionId: "one" }
       yield* accepted(
@@ -47,7 +47,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "a refused commit leaves the header as it was",
+    title: "a refused commit does not change the header",
     check: Effect.gen(function* () {
       const at = { tenant: yield* freshTenant, executionId: "one" }
       yield* accepted(imports(at, 0, [["1", instant(5)]]))
@@ -62,7 +62,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "the workflow is the one that the execution was started with",
+    title: "the workflow is that of the first commit",
     check: Effect.gen(function* () {
       const at = { tenant: yield* freshTenant, executionId: "one" }
       yield* accepted(imports(at, 0, [["1", instant(1)]]))
@@ -74,7 +74,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "finds those of many that exist, each once",
+    title: "findMany returns the existing executions, each once",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const model = yield* WorkflowExecutionModel
@@ -93,7 +93,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "lists by execution id in order of UTF-8 bytes, however many it reads at a time",
+    title: "lists by execution id in order of UTF-8 bytes, for every batch size",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const ordered = ["A", "B", "a", "a!", "aa", "b", "ä", "\uff21", "😀"]
@@ -107,7 +107,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "lists those in a state, now and as of an instant",
+    title: "lists the executions in a state, now and as of an instant",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const at = (executionId: string) => ({ tenant, executionId })
@@ -133,7 +133,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "a header as of an instant is what it was after the last event not after it",
+    title: "a header as of an instant is the header after the last event up to that instant",
     check: Effect.gen(function* () {
       const at = { tenant: yield* freshTenant, executionId: "one" }
       const later = { ...at, executionId: "two" }
@@ -169,7 +169,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "a list as of the last event's own instant is the list of now",
+    title: "a list as of the instant of the last event equals the list of now",
     check: Effect.gen(function* () {
       const at = { tenant: yield* freshTenant, executionId: "one" }
       const events = yield* accepted(moves(at, 0, ["1", "2"]))
@@ -178,7 +178,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "a tenant and a state are two names, also where they read the same together",
+    title: "a tenant and a state are two names, even if their concatenations are equal",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       yield* accepted(moves({ tenant, executionId: "short" }, 0, ["more open"]))
@@ -188,7 +188,7 @@ export const executionModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workf
     })
   },
   {
-    title: "one tenant's executions are unknown to another",
+    title: "one tenant does not see another tenant's executions",
     check: Effect.gen(function* () {
       const [ours, theirs, third] = [yield* freshTenant, yield* freshTenant, yield* freshTenant]
       const model = yield* WorkflowExecutionModel

@@ -34,7 +34,8 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "finds the highest position of the fingerprint within the bounds, else the highest of another",
+    title:
+      "finds the snapshot at the highest position with the fingerprint within the bounds, else one with another fingerprint",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* save(snapshotAt(at, 4, "mine"))
@@ -70,7 +71,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "a snapshot takes the place of one at the same position",
+    title: "a snapshot replaces one at the same position",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* save(snapshotAt(at, 2, "old"))
@@ -81,7 +82,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "positions are all of the execution's, ascending",
+    title: "positions are those of all the execution's snapshots, ascending",
     check: Effect.gen(function* () {
       const at = yield* started()
       for (const position of [9, 1, 8, 2]) yield* save(snapshotAt(at, position, `fold ${position}`))
@@ -89,7 +90,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "saving removes what is pruned, never the snapshot itself, and minds no position that is not there",
+    title: "saving removes the pruned snapshots, never the saved one, and ignores unknown positions",
     check: Effect.gen(function* () {
       const at = yield* started()
       const beside = { ...at, executionId: "beside" }
@@ -104,7 +105,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "nothing is found, and nothing fails, where there is nothing",
+    title: "without snapshots, nothing is found and nothing fails",
     check: Effect.gen(function* () {
       const model = yield* WorkflowSnapshotModel
       const at = { tenant: yield* freshTenant, executionId: "unknown" }
@@ -116,7 +117,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "clears one execution, or all of a tenant, and nothing else; the log stays",
+    title: "clears the snapshots of one execution or of a tenant, and nothing else; the log stays",
     check: Effect.gen(function* () {
       const model = yield* WorkflowSnapshotModel
       const one = yield* started()
@@ -136,7 +137,7 @@ export const snapshotModelSuite: ReadonlyArray<Check<WorkflowEventModel | Workfl
     })
   },
   {
-    title: "one tenant's snapshots are unknown to another",
+    title: "one tenant does not see another tenant's snapshots",
     check: Effect.gen(function* () {
       const [ours, theirs] = [yield* started(), yield* started()]
       yield* save(snapshotAt(ours, 1, "ours"))

@@ -7,7 +7,7 @@ import { positionOf, stateOf, partitionOf, ofTenant, refusals, conflict, summary
 
 export const commitChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
   {
-    title: "a commit answers with its events as they are read back, stamped and placed",
+    title: "a commit returns its events with stamps, positions and offsets, exactly as a read returns them",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const model = yield* WorkflowEventModel
@@ -44,7 +44,7 @@ export const commitChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "commits are answered in their order, and do not mix",
+    title: "results of commits come in the order of the commits, each with its own events",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const ids = ["m", "z", "a", "k", "b"]
@@ -90,7 +90,7 @@ export const commitChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "of a batch, the good commits are written whole and the others not at all",
+    title: "in a batch, each accepted commit is written whole, and a refused one not at all",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const at = (executionId: string) => ({ tenant, executionId })
@@ -161,7 +161,7 @@ export const commitChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "of commits that race for one position one is written, and the others are refused with where it then stands",
+    title: "when commits race for one position, one is written, and the others are refused with the new position",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const model = yield* WorkflowEventModel

@@ -18,7 +18,7 @@ export const contentChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   })),
   {
-    title: "a payload of null is not an absent one",
+    title: "a payload of null differs from an absent one",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const commit = moves(ref, 0, ["1", "2"])
@@ -41,7 +41,7 @@ export const contentChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "every field of an event comes back; those it does not have are absent",
+    title: "every field of an event comes back; fields that it does not have are absent",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const bare = moves(ref, 0, ["1"]).events[0]
@@ -105,7 +105,7 @@ export const contentChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "names of full length that nothing compresses are accepted",
+    title: "names of maximum length that do not compress are accepted",
     check: Effect.gen(function* () {
       const tenant = (yield* freshTenant) + longName(1).slice(100)
       const ref = { tenant: tenant + longName(2).slice(tenant.length), executionId: longName(3) }
@@ -115,7 +115,7 @@ export const contentChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "one tenant's executions are unknown to another",
+    title: "one tenant does not see another tenant's executions",
     check: Effect.gen(function* () {
       const [ours, theirs, third] = [yield* freshTenant, yield* freshTenant, yield* freshTenant]
       const at = (tenant: string) => ({ tenant, executionId: "same" })
@@ -139,7 +139,7 @@ export const contentChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "an idempotency key finds its event, ever after",
+    title: "an idempotency key always finds its event",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const model = yield* WorkflowEventModel

@@ -7,7 +7,7 @@ import { positionOf, partitionOf, ofTenant, refusals } from "./EventSample.ts"
 
 export const feedChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
   {
-    title: "who follows the feed while others commit to it passes no event",
+    title: "a reader that follows the feed during commits misses no event",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const model = yield* WorkflowEventModel
@@ -71,7 +71,7 @@ export const feedChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "the feed gives at most the limit, after the offset, the same events as the log",
+    title: "the feed returns the events of the log after the offset, at most the limit",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const events = yield* accepted(moves(ref, 0, ["1", "2", "3", "4", "5"]))

@@ -7,7 +7,7 @@ import { stateOf, refusals, conflict, reversal } from "./EventSample.ts"
 
 export const instantChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
   {
-    title: "created_at never decreases and equals recorded_at, whatever the clock says",
+    title: "created_at never decreases and equals recorded_at, even if the clock steps back",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       yield* accepted(moves(ref, 0, ["0"]))
@@ -76,7 +76,7 @@ export const instantChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
     })
   },
   {
-    title: "an import that goes back in time is refused with the event it broke on, and writes nothing",
+    title: "an import with decreasing instants is refused with the first such event, and writes nothing",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const [first, second, third] = [

@@ -7,7 +7,7 @@ import { stateOf } from "./EventSample.ts"
 
 export const readChecks: ReadonlyArray<Check<WorkflowEventModel>> = [
   {
-    title: "a read keeps to its bounds, however many events it reads at a time",
+    title: "a read respects its bounds, for every batch size",
     check: Effect.gen(function* () {
       const ref = { tenant: yield* freshTenant, executionId: "one" }
       const events = yield* accepted(moves(ref, 0, numbered(5)))

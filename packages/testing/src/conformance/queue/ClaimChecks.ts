@@ -26,7 +26,8 @@ import {
 
 export const claimChecks: ReadonlyArray<QueueCheck> = [
   {
-    title: "a claim gives the header, the count of settled and the next events in order; the first counts an attempt",
+    title:
+      "a claim returns the header, the settled count and the next events in order, and counts an attempt of the first",
     check: Effect.gen(function* () {
       const at = yield* started()
       const entries = yield* enqueued(newEvent(at, "1"), newEvent(at, "2"), newEvent(at, "3"))
@@ -46,7 +47,7 @@ export const claimChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a claim is limited, and tells whether more wait behind",
+    title: "a claim respects its limit, and says whether more events are pending",
     check: Effect.gen(function* () {
       for (const [limit, expected] of [
         [1, "a after 0: 1 (attempt 1), and more"],
@@ -61,7 +62,7 @@ export const claimChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "after an attempt that did not end, the event is claimed alone, until it is settled",
+    title: "after an attempt that did not end, the event is claimed alone until it is settled",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* enqueued(newEvent(at, "1"), newEvent(at, "2"), newEvent(at, "3"))
@@ -80,7 +81,7 @@ export const claimChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a claim leaves out executions with nothing waiting, nothing due, a dead event next, or all settled",
+    title: "a claim skips executions with no pending event, none due, a dead event next, or all settled",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const at = (executionId: string) => ({ tenant, executionId })
@@ -109,7 +110,7 @@ export const claimChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "many executions are claimed at once, of several tenants, each once",
+    title: "one call claims many executions of several tenants, each once",
     check: Effect.gen(function* () {
       const positions = yield* Effect.forEach(["x", "y"], () => startedBoth())
       const [first, ...others] = positions.flat()

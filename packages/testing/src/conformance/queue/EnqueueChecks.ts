@@ -25,7 +25,7 @@ import {
 
 export const enqueueChecks: ReadonlyArray<QueueCheck> = [
   {
-    title: "an entry is as it was enqueued, in every field, at once and whenever it is found, listed or claimed",
+    title: "an entry keeps every field: in the result of enqueue, when it is found, listed or claimed",
     check: Effect.gen(function* () {
       const at = yield* started()
       const event: QueuedEvent.NewQueuedEvent = {
@@ -63,7 +63,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "an execution that is not there or complete takes no events, nor does another in the same call",
+    title: "enqueue refuses an unknown or complete execution, and then writes nothing of the call",
     check: Effect.gen(function* () {
       const at = yield* started()
       const complete = { ...at, executionId: "complete" }
@@ -87,7 +87,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "of many calls at once each is all or none by itself, and answered with its own entries",
+    title: "concurrent calls are each all or nothing, and each returns its own entries",
     check: Effect.gen(function* () {
       const at = yield* started()
       const other = { ...at, executionId: "other" }
@@ -128,7 +128,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a payload of every kind comes back as it was; one of null is not one left out",
+    title: "a payload of every kind comes back as it was; null differs from an absent one",
     check: Effect.gen(function* () {
       const at = yield* started()
       const cases = [...Object.entries(payloads), ["null", null] as const]
@@ -190,7 +190,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "names of full length that nothing compresses are accepted",
+    title: "names of maximum length that do not compress are accepted",
     check: Effect.gen(function* () {
       const tenant = (yield* freshTenant) + longName(1).slice(100)
       const at = { tenant: tenant + longName(2).slice(tenant.length), executionId: longName(3) }
@@ -207,7 +207,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "the events of an execution take the places 1, 2, 3 …, in the order of a call and from call to call",
+    title: "the events of an execution get the queue positions 1, 2, 3 …, in the order of a call and of the calls",
     check: Effect.gen(function* () {
       const [a, b] = yield* startedBoth()
       const answers = [
@@ -229,7 +229,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "an event with a known key adds nothing and gives the entry it led to, also after that was settled",
+    title: "an event with a known key adds nothing and returns the first entry, even after it was settled",
     check: Effect.gen(function* () {
       const at = yield* started()
       const event = { ...newEvent(at, "1"), idempotencyKey: "key" }
@@ -253,7 +253,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a key used for another request is refused, nothing of the call is written, and no place is lost",
+    title: "a key with another request is refused; nothing of the call is written, and no queue position is lost",
     check: Effect.gen(function* () {
       const [a, b] = yield* startedBoth()
       const event = {
@@ -283,7 +283,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "within one call a repeated key gives one entry, and is refused for another request",
+    title: "a key repeated within one call gives one entry, and is refused with another request",
     check: Effect.gen(function* () {
       const at = yield* started()
       const event = { ...newEvent(at, "1"), idempotencyKey: "key" }
@@ -302,7 +302,7 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a key is of one tenant and one execution",
+    title: "a key belongs to one tenant and one execution",
     check: Effect.gen(function* () {
       const [a, b] = yield* startedBoth()
       const other = yield* started()

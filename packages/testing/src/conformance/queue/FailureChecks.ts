@@ -32,7 +32,7 @@ import {
 
 export const failureChecks: ReadonlyArray<QueueCheck> = [
   {
-    title: "a failed attempt is retried once its delay has passed, and holds up what is behind it",
+    title: "a failed attempt is retried once its delay has passed, and blocks the events behind it",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [first] = yield* enqueued(...newEvents(at, 2))
@@ -50,7 +50,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a dead event blocks its execution alone, which others may still move",
+    title: "a dead event blocks the queue of its own execution only, and commits may still move that execution",
     check: Effect.gen(function* () {
       const [a, b] = yield* startedBoth()
       const [first] = yield* enqueued(...newEvents(a, 2), newEvent(b, "1"))
@@ -67,7 +67,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "an execution goes on without a skipped event",
+    title: "an execution continues without a skipped event",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [first] = yield* enqueued(...newEvents(at, 2))
@@ -94,7 +94,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "the end of an attempt that is not the last, of an event that is settled, or not next, changes nothing",
+    title: "the end of an attempt changes nothing if it is not the latest, or its event is settled or not next",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [first, second] = yield* enqueued(...newEvents(at, 3))
@@ -122,7 +122,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a redriven dead event waits in its place, with no attempt counted, and due",
+    title: "a redriven dead event is pending at its old queue position, due, with no attempt counted",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [first] = yield* enqueued(...newEvents(at, 2))
@@ -136,7 +136,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a redriven skipped event waits at the end of the queue",
+    title: "a redriven skipped event is pending at the end of the queue",
     check: Effect.gen(function* () {
       const at = yield* started()
       const keyedFirst = { ...newEvent(at, "1"), idempotencyKey: "key" }
@@ -161,7 +161,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a discarded dead event lets its execution go on; a discarded skipped one is out of the way",
+    title: "a discarded dead event no longer blocks its execution; a discarded skipped one is no longer skipped",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [first, second] = yield* enqueued(...newEvents(at, 4))
@@ -186,7 +186,7 @@ export const failureChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "nothing else is redriven or discarded",
+    title: "only dead and skipped events can be redriven or discarded",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [first, second, third, fourth] = yield* enqueued(...newEvents(at, 4))

@@ -47,7 +47,8 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "lists a tenant's entries of the wanted statuses, by execution id in order of UTF-8 bytes, then place",
+    title:
+      "lists a tenant's entries with the given statuses, by execution id in order of UTF-8 bytes, then queue position",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const at = (executionId: string) => ({ tenant, executionId })
@@ -101,7 +102,7 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "the lag counts what waits, is dead or skipped, or left, and gives the oldest instant, by partition",
+    title: "the lag counts pending, dead or skipped, and unclaimed events by partition, with the oldest instant",
     // Other checks may use the same store at the same time and disturb the counts, but not at every attempt.
     check: Effect.gen(function* () {
       const at = yield* started()
@@ -117,11 +118,11 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
       )
       const [first, second] = yield* enqueued(...newEvents(at, 4))
       if (second === undefined) return
-      yield* equal("waiting", yield* countsNow, [4, 0, 0])
+      yield* equal("pending", yield* countsNow, [4, 0, 0])
       yield* equal("the oldest", (yield* lagHere)?.oldestQueuedAt, before?.oldestQueuedAt ?? first.queuedAt)
       yield* claimed(at)
       yield* markUnclaimed(first)
-      yield* equal("one left", yield* countsNow, [4, 0, 1])
+      yield* equal("one unclaimed", yield* countsNow, [4, 0, 1])
       yield* failNext(at, "Block")
       yield* equal("one dead", yield* countsNow, [3, 1, 0])
       yield* discard(first)
@@ -131,7 +132,7 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
       yield* redrive(second)
       yield* equal("one redriven", yield* countsNow, [3, 0, 0])
       yield* markUnclaimed({ ...at, queuePosition: 3 })
-      yield* equal("another left", yield* countsNow, [3, 0, 1])
+      yield* equal("another unclaimed", yield* countsNow, [3, 0, 1])
       yield* settle(at, 1, 2, [rejected, rejected])
       yield* equal("all but one settled", yield* countsNow, [1, 0, 0])
       yield* settle(at, 1, 4, [rejected])
@@ -145,7 +146,7 @@ export const lookupChecks: ReadonlyArray<QueueCheck> = [
     }).pipe(Effect.retry({ times: 5 }))
   },
   {
-    title: "one tenant's queue is unknown to another",
+    title: "one tenant does not see another tenant's queue",
     check: Effect.gen(function* () {
       const [ours, theirs] = [yield* started(), yield* started()]
       const [mine] = yield* enqueued(newEvent(ours, "1"), newEvent(ours, "2"))

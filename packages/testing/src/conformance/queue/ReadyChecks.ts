@@ -28,7 +28,7 @@ import {
 
 export const readyChecks: ReadonlyArray<QueueCheck> = [
   {
-    title: "an event that is left gives its attempt back, and is found by those that look for what is left",
+    title: "an event marked unclaimed gives its attempt back, and is found among the unclaimed",
     check: Effect.gen(function* () {
       const [a, b] = yield* startedBoth()
       const [first] = yield* enqueued(...newEvents(a, 2), newEvent(b, "1"))
@@ -39,32 +39,32 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
       yield* equal("unclaimed", yield* unclaimed(a.tenant), ["a"])
       yield* equal("claims", (yield* claimed(a)).map(summaryOf), ["a after 0: 1 (attempt 1), 2"])
       yield* fail(first, inAnHour, { attemptCount: 1 })
-      yield* equal("left, and not due", yield* unclaimed(a.tenant), [])
+      yield* equal("unclaimed, and not due", yield* unclaimed(a.tenant), [])
       const model = yield* WorkflowEventProcessingModel
       yield* model.claim({ executions: [a], limit: 1, ignoreDelay: true })
       yield* fail(first, atOnce, { attemptCount: 2 })
       yield* equal(
-        "ready and left, once due again",
+        "ready and unclaimed, once due again",
         [yield* ready(a.tenant), yield* unclaimed(a.tenant)],
         [["b"], ["a"]]
       )
       yield* settle(a, 1, 0, [applied(2)], ["paid"])
       yield* equal(
-        "ready and left, once it is settled",
+        "ready and unclaimed, once it is settled",
         [yield* ready(a.tenant), yield* unclaimed(a.tenant)],
         [["a", "b"], []]
       )
       yield* markUnclaimed(first)
       yield* markUnclaimed({ ...first, queuePosition: 9 })
       yield* equal(
-        "ready and left, after a settled one is left",
+        "ready and unclaimed, after a settled one is marked",
         [yield* ready(a.tenant), yield* unclaimed(a.tenant)],
         [["a", "b"], []]
       )
     })
   },
   {
-    title: "what is left is found of every workflow but those excepted, and is no longer left once dead or skipped",
+    title: "unclaimed events are found except those of excluded workflows; dead and skipped ones are not unclaimed",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const at = (executionId: string) => ({ tenant, executionId })
@@ -79,15 +79,15 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
         yield* claimed(at(id))
         yield* markUnclaimed(first)
       }
-      yield* equal("left, but for none", yield* unclaimed(tenant), ["a", "b", "c"])
-      yield* equal("left, but for one workflow", yield* unclaimed(tenant, [workflow]), ["b", "c"])
+      yield* equal("unclaimed, without exclusions", yield* unclaimed(tenant), ["a", "b", "c"])
+      yield* equal("unclaimed, without one workflow", yield* unclaimed(tenant, [workflow]), ["b", "c"])
       yield* equal(
-        "left, but for two workflows",
+        "unclaimed, without two workflows",
         yield* unclaimed(tenant, [workflow, { ...workflow, name: "other" }]),
         ["b"]
       )
       yield* equal(
-        "left, but for a workflow that nothing is of",
+        "unclaimed, without a workflow that has no events",
         yield* unclaimed(tenant, [{ ...workflow, version: 9 }]),
         ["a", "b", "c"]
       )
@@ -98,20 +98,20 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
       yield* fail(dead, "Block", { attemptCount: 1 })
       yield* fail(skipped, "Skip", { attemptCount: 1 })
       yield* equal(
-        "ready and left, once one is dead and one skipped",
+        "ready and unclaimed, once one is dead and one skipped",
         [yield* ready(tenant), yield* unclaimed(tenant)],
         [["b"], ["c"]]
       )
       yield* redrive(dead)
       yield* equal(
-        "ready and left after a redrive",
+        "ready and unclaimed after a redrive",
         [yield* ready(tenant), yield* unclaimed(tenant)],
         [["a", "b"], ["c"]]
       )
     })
   },
   {
-    title: "what is ready is found of the partitions asked for, and of no other",
+    title: "ready executions are found in the requested partitions, and in no other",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const { partitionCount } = yield* WorkflowEventModel
@@ -133,7 +133,7 @@ export const readyChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "the limit is of each tenant and partition, and counts what is ready alone",
+    title: "the limit applies to each tenant and partition, and counts only ready executions",
     check: Effect.gen(function* () {
       const [ours, theirs] = [yield* freshTenant, yield* freshTenant]
       const { partitionCount } = yield* WorkflowEventModel

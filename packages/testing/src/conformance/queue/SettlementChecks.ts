@@ -23,7 +23,8 @@ import {
 
 export const settlementChecks: ReadonlyArray<QueueCheck> = [
   {
-    title: "a commit settles the next events, each in its way, and goes with its events or not at all",
+    title:
+      "a commit settles the next queued events, each with its own settlement, together with its events or not at all",
     check: Effect.gen(function* () {
       const at = yield* started()
       const [, , , fourth] = yield* enqueued(...newEvents(at, 4))
@@ -58,7 +59,7 @@ export const settlementChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a commit without events settles, and leaves the execution and its log as they were",
+    title: "a commit without events settles, and does not change the execution or its log",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* enqueued(...newEvents(at, 3))
@@ -76,7 +77,7 @@ export const settlementChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a commit is refused where the queue has moved, though the position has not, and writes nothing",
+    title: "a commit is refused if the queue has moved, even at the expected position, and writes nothing",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* enqueued(...newEvents(at, 3))
@@ -98,7 +99,7 @@ export const settlementChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a commit is refused where the position has moved, and settles nothing",
+    title: "a commit is refused if the position has moved, and settles nothing",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* enqueued(...newEvents(at, 2))
@@ -119,7 +120,7 @@ export const settlementChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "of many commits at once each settles its own, and one that is refused holds up none",
+    title: "concurrent commits each settle their own events, and a refused one delays no other",
     check: Effect.gen(function* () {
       const tenant = yield* freshTenant
       const at = (executionId: string) => ({ tenant, executionId })
@@ -157,7 +158,7 @@ export const settlementChecks: ReadonlyArray<QueueCheck> = [
     })
   },
   {
-    title: "a commit that settles nothing moves the execution, whatever waits",
+    title: "a commit that settles nothing moves the execution, even with pending events",
     check: Effect.gen(function* () {
       const at = yield* started()
       yield* enqueued(...newEvents(at, 2))
