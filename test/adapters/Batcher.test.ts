@@ -22,7 +22,7 @@ const recording = Effect.fnUntraced(function* (
           Array.map(items, (item) => item * 2)
         )
       }),
-    minBatchSize: 8,
+    minShare: 8,
     yieldsFirst: false,
     isEverybodys: (error) => error === "all",
     ...others

@@ -243,7 +243,7 @@ describe("refold, embedded", () => {
 
     let isAsked = false
     const worked = await refold(directory, ["worker", "--id", "one"], {}, (child, stderr) => {
-      if (!isAsked && stderr.includes("The queue is empty")) isAsked = child.kill("SIGTERM")
+      if (!isAsked && stderr.includes("No event is pending")) isAsked = child.kill("SIGTERM")
     })
     expect([worked.code, worked.stdout]).toEqual([0, ""])
     expect(worked.stderr).toMatch(/has started.*workerId=one channel="in process"[^]*drains.*SIGTERM[^]*has drained/)

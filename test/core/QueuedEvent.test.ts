@@ -64,6 +64,18 @@ const eventOf = (place: number, fields: Partial<QueuedEvent.NewQueuedEvent> = {}
 })
 
 describe("QueuedEvent.dedupeByKey", () => {
+  it("takes no request for a repetition that leaves out what the other says, since a third one may say otherwise", () => {
+    const { to_state: _state, ...brief } = submission
+    const [full, short] = [eventOf(0, { idempotencyKey: "a" }), eventOf(1, { idempotencyKey: "a", submission: brief })]
+    for (const events of [
+      [full, short],
+      [short, full]
+    ] as const) {
+      const deduped = QueuedEvent.dedupeByKey(events)
+      assert.deepInclude(Result.isFailure(deduped) ? deduped.failure : {}, { _tag: "IdempotencyConflict" })
+    }
+  })
+
   it("leaves out what repeats a key, and says which event stands for it", () => {
     const events = [
       eventOf(0, { idempotencyKey: "a" }),

@@ -24,7 +24,9 @@ export class EnqueueStopped extends Schema.TaggedError<EnqueueStopped>()("Enqueu
     const where = this.line === undefined ? this.source : `${this.source}, line ${this.line}`
     const queued =
       this.queuedCount === 0
-        ? "nothing is queued"
+        ? this.isUncertain
+          ? "no event before it is queued"
+          : "nothing is queued"
         : this.queuedCount === 1
           ? "1 event before it is queued"
           : `${this.queuedCount} events before it are queued`
@@ -62,7 +64,7 @@ export const enqueue = Command.make(
         Option.isSome(value)
       )
       if (extra !== undefined)
-        return yield* wrongUsage(`--jsonl reads everything from the file: leave out --${extra[0]}`)
+        return yield* wrongUsage(`--jsonl takes everything from the lines: leave out --${extra[0]}`)
       return yield* Effect.provide(enqueueLines(jsonl.value, json), Store.layerWaking(options))
     }
     if (Option.isNone(tenant) || Option.isNone(execution) || Option.isNone(event)) {

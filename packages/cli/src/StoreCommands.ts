@@ -139,7 +139,7 @@ export const verify = Command.make(
               : [
                   [
                     "unknown workflows",
-                    `${report.unknownWorkflowCount} executions; their data was not checked`
+                    `${report.unknownWorkflowCount} ${report.unknownWorkflowCount === 1 ? "execution" : "executions"}, whose data was not checked`
                   ] as const
                 ]),
             ["events", String(report.eventCount)],

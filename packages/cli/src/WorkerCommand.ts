@@ -16,7 +16,7 @@ const logWhenEmpty = Effect.gen(function* () {
   const queue = yield* WorkflowEventProcessingModel
   const isEmpty = Effect.map(queue.lag, (lags) => lags.every(({ pendingCount }) => pendingCount === 0))
   yield* Effect.repeat(isEmpty, { until: (empty) => empty, schedule: Schedule.spaced("200 millis") })
-  yield* Effect.logInfo("The queue is empty")
+  yield* Effect.logInfo("No event is pending")
 }).pipe(Effect.catchTag("StoreError", (error) => Effect.logWarning(error.message)))
 
 export const worker = Command.make(
@@ -67,7 +67,7 @@ export const worker = Command.make(
 ).pipe(
   Command.withShortDescription("Process queued events until SIGTERM or SIGINT"),
   Command.withDescription(
-    "Process queued events until SIGTERM or SIGINT, which drains the worker; a second signal stops it at once, without losing an event. Start as many workers as you like on one --database. The embedded database serves one process at a time: there, the worker processes what was queued before it started, and logs when the queue is empty"
+    "Process queued events until SIGTERM or SIGINT, which drains the worker; a second signal stops it at once, without losing an event. Start as many workers as you like on one --database. The embedded database serves one process at a time: there, the worker processes what was queued before it started, and logs when no event is pending"
   ),
   Command.withExamples([
     {

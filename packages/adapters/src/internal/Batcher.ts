@@ -10,8 +10,8 @@ const maxInFlight = 2
 export interface Options<Item, A, E> {
   /** Does all of its items or none, and answers in their order. */
   readonly run: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<Array.NonEmptyReadonlyArray<A>, E>
-  /** Up to this many waiting calls go in one batch: smaller batches end sooner, and cost more commits. */
-  readonly minBatchSize: number
+  /** A batch takes half of the open calls, or up to this many if that is more: smaller batches end sooner, and cost more commits. */
+  readonly minShare: number
   /**
    * Whether a lone call first yields once, so that calls of the same tick join it: the answers of one batch bring many
    * callers at once. The yield takes a hundredth of a millisecond, and saves their commits.
@@ -52,8 +52,8 @@ export const runsDirectly = (openCount: number): boolean => openCount === 1
  * How many of the open calls make a batch: an equal share for each batch in flight. If all calls went in one batch, all
  * callers would return together, and the server would have nothing to do meanwhile.
  */
-export const batchSize = (openCount: number, minBatchSize: number): number =>
-  Math.max(minBatchSize, Math.ceil(openCount / maxInFlight))
+export const batchSize = (openCount: number, minShare: number): number =>
+  Math.max(minShare, Math.ceil(openCount / maxInFlight))
 
 /** The part of a batch's answers that belongs to each call, given how many items each call has. */
 export const split = <A>(
@@ -111,10 +111,8 @@ const runNextBatch = <Item, A, E>(batcher: Batcher<Item, A, E>) =>
     yield* Effect.onInterrupt(runBatch(batcher, calls), () => interruptAll(calls))
   })
 
-const takeOthers = <Item, A, E>({ minBatchSize, openCount, waiting }: Batcher<Item, A, E>) =>
-  Queue.sizeUnsafe(waiting) > 0
-    ? Queue.takeBetween(waiting, 1, batchSize(openCount, minBatchSize) - 1)
-    : Effect.succeed([])
+const takeOthers = <Item, A, E>({ minShare, openCount, waiting }: Batcher<Item, A, E>) =>
+  Queue.sizeUnsafe(waiting) > 0 ? Queue.takeBetween(waiting, 1, batchSize(openCount, minShare) - 1) : Effect.succeed([])
 
 const runBatch = Effect.fnUntraced(function* <Item, A, E>(
   batcher: Batcher<Item, A, E>,

@@ -26,7 +26,9 @@ export const isStoreUnusable = (error: unknown): boolean =>
 /** Why the statement failed. */
 export const reasonOf = (error: SqlError): StoreErrorReason => {
   if (isAccessRefused(error)) {
-    const detail = "it refused the database name, the user or the password"
+    // Without a code the driver gave up by itself, as where no password was given: then its own words tell why.
+    const detail =
+      sqlState(error) === undefined ? error.reason.message : "it refused the database name, the user or the password"
     return { _tag: "Unavailable", isRetryable: false, detail }
   }
   if (error.reason._tag === "ConnectionError" || error.reason._tag === "StatementTimeoutError") {

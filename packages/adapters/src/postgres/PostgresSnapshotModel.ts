@@ -15,7 +15,7 @@ type Port = WorkflowSnapshotModel["Service"]
 type Save = Parameters<Port["save"]>[0]
 
 /** Nobody waits for a snapshot: fewer commits are worth more than sooner ones. */
-const batching = { minBatchSize: 32, yieldsFirst: true, isEverybodys: isStoreUnusable }
+const batching = { minShare: 32, yieldsFirst: true, isEverybodys: isStoreUnusable }
 
 /** Executions that move together are due together, so their snapshots are stored together. */
 export const layer = (options: SchemaOptions) =>

@@ -13,10 +13,8 @@ import * as Json from "./Json.ts"
 import type { Submission } from "./Submission.ts"
 import { defaultEventType } from "./WorkflowEvent.ts"
 
-type Request = Submission
-
 /** The parts that must be equal. Target state and workflow may be absent in one request, so they are compared apart. */
-const contents = (request: Request): string =>
+const contents = (request: Submission): string =>
   Json.canonical([
     request.event_name,
     request.event_type ?? defaultEventType,
@@ -24,11 +22,18 @@ const contents = (request: Request): string =>
     request.payload ?? null
   ])
 
-/** Hash of name, type, user and payload. With it, target state and workflow, a store compares requests without reading payloads. */
-export const hash = (request: Request): string => sha256(contents(request))
+/**
+ * Hash of name, type, user and payload: with it, and with target state and workflow, a store compares requests without
+ * comparing payloads.
+ */
+export const hash = (request: Submission): string => sha256(contents(request))
+
+/** Whether two requests are the same in every part, so that one of them can stand for both. */
+export const isIdentical = (left: Submission, right: Submission): boolean =>
+  left.to_state === right.to_state && left.workflow === right.workflow && isSame(left, right)
 
 /** Whether the two are the same request. False for a payload that no store could hold. */
-export const isSame = (left: Request, right: Request): boolean =>
+export const isSame = (left: Submission, right: Submission): boolean =>
   agree(left.to_state, right.to_state) &&
   agree(left.workflow, right.workflow) &&
   isStorable(left) &&
@@ -38,5 +43,5 @@ export const isSame = (left: Request, right: Request): boolean =>
 const agree = (left: string | undefined, right: string | undefined): boolean =>
   left === undefined || right === undefined || left === right
 
-const isStorable = ({ payload = null }: Request): boolean =>
+const isStorable = ({ payload = null }: Submission): boolean =>
   Result.isSuccess(Json.check(payload, Number.POSITIVE_INFINITY))

@@ -66,7 +66,8 @@ export class QueueClosed extends Schema.TaggedError<QueueClosed>()("QueueClosed"
 
 /**
  * Leaves out the events that repeat the idempotency key of an earlier one. `placeOf[i]` is the index in `firsts` of the event
- * that represents event `i`.
+ * that represents event `i`. Within one call a repetition must be identical: one that leaves out its target may be the same
+ * as two requests that differ.
  */
 export const dedupeByKey = (
   events: Array.NonEmptyReadonlyArray<NewQueuedEvent>
@@ -90,7 +91,7 @@ export const dedupeByKey = (
       seen.set(key, { event, index: firsts.length })
       placeOf.push(firsts.length)
       firsts.push(event)
-    } else if (Request.isSame(first.event.submission, event.submission)) {
+    } else if (Request.isIdentical(first.event.submission, event.submission)) {
       placeOf.push(first.index)
     } else {
       const { executionId, idempotencyKey = "" } = event

@@ -64,7 +64,7 @@ export const watch = (inbox: Inbox, partitions: ReadonlyArray<number>): void => 
 export const isEmpty = ({ deliveries, failure, hasGap, partitions }: Inbox): boolean =>
   failure === undefined && deliveries.length === 0 && (partitions.size === 0 || !hasGap)
 
-/** Waits until the inbox is not empty. Wake-ups of other partitions also end the wait for news. */
+/** Waits until the inbox is not empty. Wake-ups of other partitions also open the latch; then it waits again. */
 export const untilFilled = (inbox: Inbox): Effect.Effect<void> =>
   Effect.gen(function* () {
     while (isEmpty(inbox)) {

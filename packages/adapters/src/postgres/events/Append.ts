@@ -19,14 +19,14 @@ const operation = "Appending events"
 const maxBatchedEvents = 16
 
 /** A submission waits for its own commit: of sixteen in flight, half decide while the others are at the server. */
-const minBatchSize = 8
+const minShare = 8
 
 /** The port's `commit`: single small commits are batched, but for those in a caller's transaction. */
 export const makeCommit = (database: Database) =>
   Effect.map(
     Batcher.make({
       run: (commits: Commits) => commitBatch(database, commits),
-      minBatchSize,
+      minShare,
       yieldsFirst: false,
       isEverybodys: isStoreUnusable
     }),
@@ -40,7 +40,10 @@ export const makeCommit = (database: Database) =>
 
 const isBatched = (commits: Commits): boolean => commits.length === 1 && commits[0].events.length <= maxBatchedEvents
 
-/** The commits of a batch, all or none. The answer to one of them must not be undone by the failure of another. */
+/**
+ * The commits of a batch: in one transaction where it takes several rounds. When the store fails in one of them, the batcher
+ * makes each commit again alone, so none may have been written.
+ */
 const commitBatch = (database: Database, commits: Commits) =>
   new Set(commits.map(executionKey)).size === commits.length
     ? commitAll(database, commits)

@@ -22,7 +22,7 @@ export const redrive = (database: Database, key: EntryKey): ReturnType<Port["red
 const redriveDead = (database: Database, key: EntryKey) => {
   const { sql, tables } = database
   return sql<QueueRow>`
-    update ${tables.queue} q set ${pendingAgain(database)} where ${isEntry(database, key)} and status = 'Dead'
+    update ${tables.queue} q set ${pendingAgain(database)} where ${hasKey(database, key)} and status = 'Dead'
     returning ${columnsOf(sql, "q")}`
 }
 
@@ -34,20 +34,20 @@ const redriveSkipped = (database: Database, key: EntryKey) => {
   const { sql, tables } = database
   return sql<QueueRow>`
     with skipped as (
-      select tenant, execution_id from ${tables.queue} q where ${isEntry(database, key)} and status = 'Skipped' for update
+      select tenant, execution_id from ${tables.queue} q where ${hasKey(database, key)} and status = 'Skipped' for update
     ), counted as (
       update ${tables.queueLengths} l set length = l.length + 1 from skipped s
        where l.tenant = s.tenant and l.execution_id = s.execution_id
       returning l.length
     )
     update ${tables.queue} q set ${pendingAgain(database)}, queue_position = counted.length
-      from counted where ${isEntry(database, key)} and status = 'Skipped' returning ${columnsOf(sql, "q")}`
+      from counted where ${hasKey(database, key)} and status = 'Skipped' returning ${columnsOf(sql, "q")}`
 }
 
 const pendingAgain = ({ sql }: Database) =>
   sql`status = 'Pending', outcome = null, settled_at = null, attempt_count = 0, due_at = null`
 
-const isEntry = ({ sql }: Database, key: EntryKey) =>
+const hasKey = ({ sql }: Database, key: EntryKey) =>
   sql`tenant = ${key.tenant} and execution_id = ${key.executionId} and ${hasProcessingId(sql, key)}`
 
 /** The cause stays as it is written: PostgreSQL can keep a JSON text with NUL, but not look into it. */

@@ -14,7 +14,7 @@ type Events = Array.NonEmptyReadonlyArray<QueuedEvent.NewQueuedEvent>
 const maxBatchedEvents = 64
 
 /** For few calls at a time, the commits that smaller batches cost are worth more than the time they save. */
-const minBatchSize = 32
+const minShare = 32
 
 /** Two writers with one idempotency key: the slower one tries again, and finds the key. */
 const maxAttempts = 3
@@ -24,7 +24,7 @@ export const makeEnqueue = (database: Database) =>
   Effect.map(
     Batcher.make({
       run: (events: Events) => enqueueAll(database, events, false),
-      minBatchSize,
+      minShare,
       yieldsFirst: true,
       isEverybodys: isStoreUnusable
     }),

@@ -33,7 +33,7 @@ export const insert = (database: Database, events: Array.NonEmptyReadonlyArray<Q
  * **Details**
  *
  * The parts of the statement, in order: `known` are events whose key the queue knows, and whether the request is
- * another one. `closed` are events of executions that are complete or do not exist, unless the log knows their key. If
+ * another one: a target or a workflow that one of the two leaves out is no difference. `closed` are events of executions that are complete or do not exist, unless the log knows their key. If
  * there is one of another request or one that is closed, `fresh` is empty; otherwise it is what the queue does not
  * know. `counted` takes their positions from the lengths of the queues, in one order, so that two calls never deadlock.
  */

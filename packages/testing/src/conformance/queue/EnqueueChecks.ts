@@ -298,6 +298,13 @@ export const enqueueChecks: ReadonlyArray<QueueCheck> = [
       const [fresh, other] = ["x", "y"].map((name) => ({ ...newEvent(at, name), idempotencyKey: "new" }))
       const refused = fresh === undefined || other === undefined ? undefined : yield* notQueued(fresh, other)
       yield* equal("another request", refused, { executionId: "a", idempotencyKey: "new" })
+      // One that leaves a part out may be the same as two others that differ: it stands for neither of them.
+      const [open, paid] = ["open", "paid"].map((to_state) => ({
+        ...event,
+        submission: { ...event.submission, to_state }
+      }))
+      const between = open === undefined || paid === undefined ? undefined : yield* notQueued(open, event, paid)
+      yield* equal("two targets with one without in between", between, { executionId: "a", idempotencyKey: "key" })
       yield* equal("the queue", positionsOf(yield* queueOf(at)), "a1 a2")
     })
   },
