@@ -194,7 +194,7 @@ describe("Replay.foldStream", () => {
       { numRuns: 1000 }
     ))
 
-  it("starts anew each time it is run, with nothing left of the run before", () =>
+  it("starts afresh each time it is run, with nothing left of the run before", () =>
     Effect.runPromise(
       Effect.gen(function* () {
         const lengths = [5, 3]

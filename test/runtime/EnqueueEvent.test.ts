@@ -214,7 +214,7 @@ describe("enqueueEvents", () => {
 describe("enqueueEvent with an idempotency key", () => {
   const keyed = { idempotencyKey: "k" }
 
-  it.effect("gives the first answer ever after: while it waits, when it is applied, and when all is complete", () =>
+  it.effect("always gives the first answer: while it waits, when it is applied, and when all is complete", () =>
     Effect.gen(function* () {
       yield* orderOf(0)
       const first = yield* enqueue(add(5), keyed)

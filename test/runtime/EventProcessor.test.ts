@@ -426,7 +426,7 @@ describe("EventProcessor", () => {
       })
     })
 
-    it.effect("decides anew on the newer state, and keeps the order of the queue", () =>
+    it.effect("decides again on the newer state, and keeps the order of the queue", () =>
       Effect.gen(function* () {
         yield* start("a", "b")
         yield* enqueue("a", added(1), added(2))
@@ -452,7 +452,7 @@ describe("EventProcessor", () => {
       }).pipe(Effect.provide(fragile()))
     )
 
-    it.effect("that win at every round: what was queued meanwhile is told of once it goes on", () =>
+    it.effect("that win at every round: reports what was queued meanwhile once it continues", () =>
       Effect.gen(function* () {
         yield* start("a")
         yield* enqueue("a", added(1))

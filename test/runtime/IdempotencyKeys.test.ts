@@ -46,7 +46,7 @@ describe("A runtime that requires idempotency keys", () => {
   )
 })
 
-describe("A runtime that is told nothing about idempotency keys", () => {
+describe("A runtime without a setting for idempotency keys", () => {
   it.effect("accepts requests without one", () =>
     Effect.gen(function* () {
       const runtime = yield* TypeScriptWorkflowRuntime

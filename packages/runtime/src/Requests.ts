@@ -1,4 +1,4 @@
-/** What callers ask of the runtime, and what it answers. */
+/** Requests to the runtime, and its answers. */
 import {
   type Decision,
   type ExecutionRef,

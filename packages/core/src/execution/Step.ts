@@ -12,7 +12,7 @@ import type { ExecutionRef } from "./ExecutionRef.ts"
 import type { ExecutionState } from "./ExecutionState.ts"
 import * as Replay from "./Replay.ts"
 
-/** What a step appends, and the state that it leads to as far as it can be known before the store stamps the events. */
+/** The events of a step, and the state after them, as far as it is known before the store stamps the events. */
 export interface Step<Data = unknown> {
   readonly events: Array.NonEmptyReadonlyArray<Commit.NewEvent>
   readonly state: ExecutionState<Data>

@@ -31,7 +31,7 @@ export const defaultPolicy: FailurePolicy = {
   afterLast: "block"
 }
 
-/** What follows the failed attempt number `attemptCount`; `random` is between 0 and 1. */
+/** The consequence of the failed attempt number `attemptCount`; `random` is between 0 and 1. */
 export const next = (policy: FailurePolicy, attemptCount: number, random: number): AfterFailure => {
   if (attemptCount >= policy.maxAttempts) return policy.afterLast === "block" ? { _tag: "Block" } : { _tag: "Skip" }
   const longest = Duration.toMillis(policy.maxDelay)

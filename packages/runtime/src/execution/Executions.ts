@@ -41,7 +41,7 @@ export interface Loaded {
   readonly state: ExecutionState.ExecutionState
 }
 
-/** What was decided on an execution: one commit. */
+/** A decision about an execution: one commit. */
 export interface Move extends ExecutionRef {
   readonly workflow: Workflow.Workflow
   /** The state it was decided on; undefined starts the execution. */
@@ -76,8 +76,7 @@ export class Executions extends Context.Service<
 
     /**
      * Definition and current state: from the cache if it has the state (at `position`, if one is given), otherwise from the
-     * log. A cached state may be stale: the commit's expected position refuses a
-     * decision on one.
+     * log. A cached state may be stale: then the commit's expected position refuses the decision.
      */
     readonly load: (ref: ExecutionRef, options?: { readonly position?: number }) => Effect.Effect<Loaded, ReplayError>
 
@@ -94,7 +93,7 @@ export class Executions extends Context.Service<
 
     /**
      * Loads, decides and commits one execution; decides again on the newer state after each conflict, at most
-     * {@link maxAttempts} times in all. What a remembered state rejects, or cannot decide, is decided again on the log's state.
+     * {@link maxAttempts} times in all. A submission that a remembered state rejects, or that fails on it, is decided again on the log's state.
      *
      * **Errors**
      *
@@ -140,7 +139,7 @@ export class Executions extends Context.Service<
     )
 }
 
-/** What executions move with. */
+/** Dependencies of every move, and the caches. */
 interface Parts {
   readonly events: WorkflowEventModel["Service"]
   readonly executions: WorkflowExecutionModel["Service"]

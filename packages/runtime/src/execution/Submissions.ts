@@ -21,7 +21,7 @@ import * as Requests from "../Requests.ts"
 import { Workflows } from "../Workflows.ts"
 import { type Decided, Executions, type Loaded, type Move, type Moved, maxAttempts } from "./Executions.ts"
 
-/** What submissions need. */
+/** Dependencies of submissions. */
 interface Parts {
   readonly events: WorkflowEventModel["Service"]
   readonly executions: Executions["Service"]

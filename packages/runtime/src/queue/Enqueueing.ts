@@ -17,7 +17,7 @@ import * as Requests from "../Requests.ts"
 import { Workflows } from "../Workflows.ts"
 import { WakeUps } from "./WakeUps.ts"
 
-/** What enqueueing needs. */
+/** Dependencies of enqueueing. */
 interface Parts {
   readonly executions: Executions["Service"]
   readonly queue: WorkflowEventProcessingModel["Service"]

@@ -60,7 +60,7 @@ export class EventProcessor extends Context.Service<
     )
 }
 
-/** What processing needs. */
+/** Dependencies of processing. */
 interface Parts {
   readonly events: WorkflowEventModel["Service"]
   readonly queue: WorkflowEventProcessingModel["Service"]

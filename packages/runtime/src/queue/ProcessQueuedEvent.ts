@@ -10,7 +10,7 @@ import { EventProcessor } from "./EventProcessor.ts"
 const eventsPerPass = 16
 const maxPasses = 1000
 
-/** What processing on demand needs. */
+/** Dependencies of processing on demand. */
 interface Parts {
   readonly queue: WorkflowEventProcessingModel["Service"]
   readonly processor: EventProcessor["Service"]

@@ -106,7 +106,7 @@ export class WorkflowEventSourcing extends Context.Service<
   static readonly layer = WorkflowEventSourcing.layerWith()
 }
 
-/** What replays need. */
+/** Dependencies of replays. */
 interface Parts {
   readonly events: WorkflowEventModel["Service"]
   readonly snapshots: WorkflowSnapshotModel["Service"]
@@ -308,5 +308,5 @@ const checkBounds = ({
 
 const maxBatchSize = 10_000
 
-/** What a position's column holds. */
+/** The largest value of a position's column. */
 const maxPosition = 2_147_483_647

@@ -22,7 +22,7 @@ const eventsPerBatch = 256
 /** Retries scheduled in this process; the sweep finds the others. */
 const maxDelayed = 1000
 
-/** What batch loops need. */
+/** Dependencies of the batch loops. */
 export interface Parts {
   readonly processor: EventProcessor["Service"]
   readonly sweeper: Sweeper["Service"]

@@ -1,5 +1,5 @@
 /**
- * What a worker has taken in: executions that have work, and the wake-ups that a pass over them answers.
+ * The work that a worker has taken in: executions, and the wake-ups that a pass over them answers.
  *
  * **Details**
  *

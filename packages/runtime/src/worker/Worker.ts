@@ -54,7 +54,7 @@ export class Worker extends Context.Service<
     ).pipe(Layer.provide([Sweeper.layer, SecureRandom.layerWebCrypto]))
 }
 
-/** What the loops beside the batches need. */
+/** Dependencies of the other loops. */
 interface Parts extends Batches.Parts {
   readonly owner: PartitionOwner.PartitionOwner
   readonly channel: WakeUpChannel["Service"]
