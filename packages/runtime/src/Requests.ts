@@ -59,7 +59,7 @@ export interface Enqueued {
 }
 
 export interface ProcessOptions extends Enqueued, ExecutionRef {
-  /** Who processes; for spans and logs. */
+  /** The worker that processes it; for spans and logs. */
   readonly workerId: string
 }
 

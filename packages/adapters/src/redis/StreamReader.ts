@@ -11,8 +11,8 @@ type Request = Parameters<WakeUpReader["read"]>[0]
 interface Session {
   readonly redis: Redis
   /**
-   * Where each partition that the last read named is continued. Of other partitions there may be no group yet, and
-   * pending entries of another owner.
+   * The next entry of each partition that the last read named. Another partition may have no group yet, or pending entries
+   * of another owner.
    */
   cursors: ReadonlyMap<number, string>
   /** When all pending entries were last read from the first. */

@@ -127,8 +127,9 @@ type ClaimOptions = Parameters<Parts["queue"]["claim"]>[0]
 
 /** Takes the open claims of these executions again, and claims the others. */
 const claim = Effect.fnUntraced(function* ({ openClaims, queue }: Parts, options: ClaimOptions) {
-  const open = options.executions.flatMap((ref) => openClaims.get(ref) ?? [])
-  const others = options.executions.filter((ref) => openClaims.get(ref) === undefined)
+  const [open, others] = Array.partition(options.executions, (ref) =>
+    Result.fromNullishOr(openClaims.get(ref), () => ref)
+  )
   const claims = Array.isReadonlyArrayNonEmpty(others) ? yield* queue.claim({ ...options, executions: others }) : []
   for (const { header } of open) openClaims.delete(header)
   return [...open, ...claims]

@@ -228,7 +228,7 @@ interface Group {
   readonly release: (workerId: string) => Effect.Effect<void, Failure>
   /** Renews for a millisecond, for the last time: others may take the worker's partitions from then on. */
   readonly abandon: (workerId: string) => Effect.Effect<void, Failure>
-  /** Who owns which partition, by partition. */
+  /** The owner of each partition. */
   readonly owners: () => ReadonlyArray<Owned>
   /** How many partitions each owns, in the order of `workerIds`. */
   readonly sizes: () => ReadonlyArray<number>

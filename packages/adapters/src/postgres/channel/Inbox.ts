@@ -53,7 +53,7 @@ export const fail = (inbox: Inbox, failure: WakeUpChannelError): void => {
   inbox.news.openUnsafe()
 }
 
-/** Keeps wake-ups of these partitions only. Those of a new partition were not kept so far, which is a gap. */
+/** Keeps wake-ups of these partitions only. A new partition is a gap: its wake-ups were not kept so far. */
 export const watch = (inbox: Inbox, partitions: ReadonlyArray<number>): void => {
   if (partitions.some((partition) => !inbox.partitions.has(partition))) inbox.hasGap = true
   inbox.partitions = new Set(partitions)

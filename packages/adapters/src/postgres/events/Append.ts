@@ -77,7 +77,7 @@ const nextRound = (
 }
 
 /**
- * Commits of different executions, each written or refused. Those whose own events are out of time order are not sent.
+ * Commits of different executions, each written or refused. A commit whose own events are out of time order is not sent.
  */
 const commitAll = Effect.fnUntraced(
   function* (database: Database, commits: Commits) {
